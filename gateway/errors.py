@@ -1,0 +1,74 @@
+"""The exception tree, split by whose fault it is.
+
+    GatewayError
+    ├── ConfigError              the operator's: settings that cannot work
+    ├── CallerProtocolError      the caller's leg: Twilio, or somebody who pretends to be Twilio
+    ├── AgentProtocolError       the agent's leg: Vatel sent what its contract does not allow
+    ├── TwilioApiError           Twilio's REST API refused or failed
+    ├── VatelApiError            Vatel's REST API refused or failed
+    ├── AgentConnectError        the agent's socket could not be opened
+    └── ToolError                the operator's webhook did not answer as it must
+
+Every leaf carries ``reason``: a short stable slug (``bad_base64``, ``wrong_stream``) that counters, logs
+and tests read. The message is for people; neither ever holds a secret or what a caller said.
+"""
+
+
+class GatewayError(Exception):
+    """Anything this package raises on purpose."""
+
+    reason: str
+
+    def __init__(self, message: str, *, reason: str = "error") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ConfigError(GatewayError):
+    """Settings that cannot work; the message lists every fault, one a line."""
+
+
+class CallerProtocolError(GatewayError):
+    """The caller's leg sent something Twilio's Media Streams contract does not allow."""
+
+
+class AgentProtocolError(GatewayError):
+    """The agent's leg sent something Vatel's socket contract does not allow."""
+
+
+class ApiError(GatewayError):
+    """An HTTP API answered with an error, or not at all.
+
+    Attributes:
+        status: the HTTP status, or 0 when there was no answer (connect failure, timeout).
+        code: the vendor's own error number, when its body names one.
+    """
+
+    def __init__(self, message: str, *, reason: str, status: int = 0, code: int | None = None) -> None:
+        super().__init__(message, reason=reason)
+        self.status = status
+        self.code = code
+
+
+class TwilioApiError(ApiError):
+    """Twilio's REST API refused or failed."""
+
+
+class VatelApiError(ApiError):
+    """Vatel's REST API refused or failed."""
+
+
+class AgentConnectError(GatewayError):
+    """The agent's socket could not be opened.
+
+    Attributes:
+        status: the HTTP status of the refused upgrade, or 0.
+    """
+
+    def __init__(self, message: str, *, reason: str, status: int = 0) -> None:
+        super().__init__(message, reason=reason)
+        self.status = status
+
+
+class ToolError(GatewayError):
+    """The operator's webhook did not answer as it must."""
