@@ -1,0 +1,96 @@
+"""What the values that people paste must look like; a ValueError here never repeats the value."""
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, SecretStr
+
+_ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine answers at that host name or address."""
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def url_host(url: str) -> str:
+    """Return the host of a URL that one of these formats has accepted."""
+    return urlsplit(url).hostname or ""
+
+
+def _split(value: str) -> tuple[SplitResult, str]:
+    if not value.isprintable() or " " in value or "\\" in value:
+        raise ValueError("holds a space, a backslash or a control character")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a URL: check its host, port and brackets") from None
+    host = parts.hostname or ""
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("must begin with https:// (the media socket's wss:// address is derived from it)")
+    if port == 0 or not (_HOST_NAME.fullmatch(host) or ":" in host):
+        raise ValueError("needs a host after ://, as in https://voice.example.com")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("must hold no user name, password or #fragment")
+    return parts, host
+
+
+def _service_url(value: str) -> str:
+    parts, host = _split(value)
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must be https://; plain http:// is for loopback hosts only")
+    if "?" in value:
+        raise ValueError("must hold no query: only scheme, host, port and a path prefix")
+    path = parts.path.rstrip("/")
+    if not _PLAIN_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError("has a path prefix with empty, dotted or escaped parts")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _webhook_url(value: str) -> str:
+    _split(value)
+    return value
+
+
+def _account_sid(value: str) -> str:
+    if not _ACCOUNT_SID.fullmatch(value):
+        raise ValueError("must be 'AC' and 32 hexadecimal digits (Twilio console, Account Info)")
+    return value
+
+
+def _agent_id(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise ValueError("must be a UUID, as the address of the agent's page in Vatel shows it") from None
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text:
+        raise ValueError("is empty")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds a space, a line break or a character that no key has; was it pasted whole?")
+    return value
+
+
+ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+"""https (http on loopback hosts only), host, optional port and path prefix; kept without a closing slash."""
+
+WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
+"""http or https to any host, a query allowed, no user name or password in it."""
+
+AccountSid = Annotated[str, AfterValidator(_account_sid)]
+AgentId = Annotated[str, AfterValidator(_agent_id)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]

@@ -1,0 +1,158 @@
+"""What pasted values must look like, and that refusals never repeat them."""
+
+import pytest
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from gateway.settings.formats import (
+    AccountSid,
+    AgentId,
+    Secret,
+    ServiceUrl,
+    WebhookUrl,
+    is_loopback,
+    url_host,
+)
+
+SERVICE_URL: TypeAdapter[str] = TypeAdapter(ServiceUrl)
+WEBHOOK_URL: TypeAdapter[str] = TypeAdapter(WebhookUrl)
+ACCOUNT_SID: TypeAdapter[str] = TypeAdapter(AccountSid)
+AGENT_ID: TypeAdapter[str] = TypeAdapter(AgentId)
+SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
+
+
+def refusal(adapter: TypeAdapter[str] | TypeAdapter[SecretStr], value: str) -> str:
+    """Return the sentence with which a format refuses a value."""
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python(value)
+    return str(caught.value.errors(include_input=False, include_context=False)[0]["msg"])
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "gw.localhost", "127.0.0.1", "127.8.9.1", "::1"])
+def test_loopback_hosts_are_known(host: str) -> None:
+    """Every spelling of this machine counts as loopback."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "example.com", "localhost.example.com", "notlocalhost", "10.0.0.1", "0.0.0.0", "::"]
+)
+def test_other_hosts_are_not_loopback(host: str) -> None:
+    """A name that only contains localhost, or a private address, is not loopback."""
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("https://voice.example.com", "https://voice.example.com"),
+        ("https://voice.example.com/", "https://voice.example.com"),
+        ("https://voice.example.com:8443/phone/", "https://voice.example.com:8443/phone"),
+        ("HTTPS://voice.example.com/a/b", "https://voice.example.com/a/b"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("https://host_name.internal", "https://host_name.internal"),
+    ],
+)
+def test_service_urls_are_kept_without_closing_slash(value: str, kept: str) -> None:
+    """An accepted address loses only its closing slash and its scheme's capitals."""
+    assert SERVICE_URL.validate_python(value) == kept
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("", "must begin with https://"),
+        ("voice.example.com", "must begin with https://"),
+        ("wss://voice.example.com", "must begin with https://"),
+        ("javascript:alert(1)", "must begin with https://"),
+        ("http://voice.example.com", "loopback hosts only"),
+        ("http://localhost.example.com", "loopback hosts only"),
+        ("http://10.0.0.1", "loopback hosts only"),
+        ("https://", "needs a host"),
+        ("https:///path", "needs a host"),
+        ("https://-x-", "needs a host"),
+        ("https://exa%6dple.com", "needs a host"),
+        ("https://voice.example.com:0", "needs a host"),
+        ("https://voice.example.com:99999", "is not a URL"),
+        ("https://voice.example.com:port", "is not a URL"),
+        ("https://[::1", "is not a URL"),
+        ("https://me:pw@voice.example.com", "user name"),
+        ("https://@voice.example.com", "user name"),
+        ("https://voice.example.com#x", "#fragment"),
+        ("https://voice.example.com?x=1", "no query"),
+        ("https://voice.example.com/?", "no query"),
+        ("https://voice.example.com/a//b", "path prefix"),
+        ("https://voice.example.com/a/../b", "path prefix"),
+        ("https://voice.example.com/%2e", "path prefix"),
+        ("https://voice example.com", "a space"),
+        ("https://voice.example.com\n", "control character"),
+        ("https:\\\\voice.example.com", "backslash"),
+    ],
+)
+def test_service_url_traps_are_refused(value: str, why: str) -> None:
+    """Whatever could split signature checks from routing is refused with its reason."""
+    assert why in refusal(SERVICE_URL, value)
+
+
+def test_url_host_strips_port_and_brackets() -> None:
+    """The host of an accepted URL is the bare name or address."""
+    assert url_host("http://[::1]:8080/x") == "::1"
+    assert url_host("https://voice.example.com:8443") == "voice.example.com"
+    assert url_host("nothing") == ""
+
+
+@pytest.mark.parametrize("value", ["http://tools:9000/run", "https://example.com/run?tenant=7"])
+def test_webhook_urls_may_be_plain_and_carry_a_query(value: str) -> None:
+    """A tool webhook may live on an inner network and keeps its query as it is."""
+    assert WEBHOOK_URL.validate_python(value) == value
+
+
+def test_webhook_url_with_a_password_is_refused() -> None:
+    """Credentials do not belong in a URL that is printed and logged."""
+    assert "user name" in refusal(WEBHOOK_URL, "https://me:hunter2@example.com/run")
+
+
+@pytest.mark.parametrize("value", ["AC" + "0" * 31, "ac" + "0" * 32, "AC" + "g" * 32, "SK" + "0" * 32, ""])
+def test_other_account_sids_are_refused(value: str) -> None:
+    """Only AC and 32 hexadecimal digits make an account SID."""
+    assert "must be 'AC'" in refusal(ACCOUNT_SID, value)
+
+
+def test_account_sid_is_kept() -> None:
+    """A well-formed account SID is taken as it is."""
+    assert ACCOUNT_SID.validate_python("AC" + "aB" * 16) == "AC" + "aB" * 16
+
+
+def test_agent_id_is_kept_in_canonical_form() -> None:
+    """A UUID in capitals or braces is kept the way Vatel writes it."""
+    assert AGENT_ID.validate_python("{3F0C1F5E-8F57-4F2B-9C57-2F4F3A1B7C11}") == (
+        "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
+    )
+
+
+def test_agent_name_instead_of_id_is_refused() -> None:
+    """The agent's name is no substitute for its id."""
+    assert "must be a UUID" in refusal(AGENT_ID, "Front desk")
+
+
+@pytest.mark.parametrize("value", ["with space", "line\nbreak", "tab\t", "umläut", "nul\0"])
+def test_badly_pasted_secrets_are_refused_unseen(value: str) -> None:
+    """A secret with a stray character is refused without being repeated."""
+    sentence = refusal(SECRET, value)
+
+    assert "pasted whole" in sentence
+    assert value not in sentence
+
+
+def test_empty_secret_is_refused() -> None:
+    """An empty secret is none."""
+    assert refusal(SECRET, "") == "Value error, is empty"
+
+
+def test_secret_hides_itself() -> None:
+    """An accepted secret shows only when asked for by name."""
+    secret = SECRET.validate_python("hunter2")
+
+    assert "hunter2" not in f"{secret!r} {secret}"
+    assert secret.get_secret_value() == "hunter2"
