@@ -1,0 +1,19 @@
+"""Every route the gateway serves, on one screen."""
+
+from aiohttp import web
+
+from gateway.api.health import Health
+from gateway.api.phone import Phone
+
+
+def routes(phone: Phone, health: Health) -> list[web.RouteDef]:
+    """Return the route table."""
+    return [
+        web.post("/twilio/voice", phone.voice),
+        web.post("/twilio/status", phone.status),
+        web.post("/twilio/stream-status", phone.stream_status),
+        web.post("/twilio/resume", phone.resume),
+        web.get("/twilio/media", phone.media),
+        web.get("/healthz", health.live),
+        web.get("/readyz", health.ready),
+    ]

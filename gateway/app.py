@@ -1,0 +1,233 @@
+"""The composition root: the only place where concrete classes meet, and the only one that sees Settings."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from gateway.api.health import Health
+from gateway.api.phone import Phone, PhoneConfig
+from gateway.api.routes import routes
+from gateway.audio.playout import Playout
+from gateway.audio.resample import make_resampler
+from gateway.bridge.actions import Timers
+from gateway.bridge.caller_leg import CallerLeg
+from gateway.bridge.clock import Clock
+from gateway.bridge.dial import Dialer
+from gateway.bridge.machine import CallMachine
+from gateway.bridge.media import AGENT_RATE_HZ, CALLER_RATE_HZ, Downlink, Uplink
+from gateway.bridge.registry import Registry, Reservation
+from gateway.bridge.session import CallSession
+from gateway.bridge.tool_desk import ToolOutcome
+from gateway.errors import ToolError, TwilioApiError
+from gateway.journal import Journal
+from gateway.records import CallInfo
+from gateway.settings import Settings
+from gateway.tools.webhook import ToolRequest, ToolWebhook, error_output
+from gateway.twilio.protocol import MediaStream
+from gateway.twilio.rest import TwilioClient
+from gateway.twilio.socket import CallerSocket
+from gateway.vatel.arguments import argument_values
+from gateway.vatel.messages import ToolCall
+from gateway.vatel.rest import VatelClient
+
+log = structlog.get_logger()
+
+_BODY_LIMIT_BYTES = 64 * 1024
+_RESUME_MESSAGE = "Sorry, we were cut off for a moment. Please go on."
+_LAST_WORDS_S = 6.0
+_HURRIED_WORDS_S = 0.75
+_REST_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that serves. Lives as long as :func:`serving` holds it.
+
+    Attributes:
+        port: where it listens.
+    """
+
+    registry: Registry
+    journal: Journal
+    phone: Phone
+    port: int
+
+
+class _Parts:
+    """What every call is put together from. Lives as long as the process."""
+
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession, clock: Clock) -> None:
+        vatel, twilio = settings.vatel, settings.twilio
+        self._settings = settings
+        self._clock = clock
+        self.journal = Journal()
+        self._dialer = Dialer(
+            VatelClient(http, str(vatel.base_url), _plain(vatel.api_key), vatel.connect_timeout_s),
+            agent_id=vatel.agent_id or "",
+            socket_url="ws" + vatel.base_url.removeprefix("http") + "/v1/connection",
+            timeout_s=vatel.connect_timeout_s,
+            resume_message=_RESUME_MESSAGE,
+        )
+        self._webhook = ToolWebhook(http, settings.tools.url, settings.tools.deadline_s)
+        self._twilio = (
+            TwilioClient(
+                http, twilio.account_sid, _plain(twilio.auth_token), twilio.api_base_url, _REST_TIMEOUT_S
+            )
+            if twilio.account_sid and twilio.auth_token
+            else None
+        )
+
+    def session(self, reservation: Reservation, stream: MediaStream, caller: CallerSocket) -> CallSession:
+        """Put a call together."""
+        audio = self._settings.audio
+        playout = Playout(lead_ms=audio.lead_ms, jitter_ms=audio.jitter_ms, limit_ms=audio.buffer_ms)
+        downlink = Downlink(make_resampler(audio.resampler, AGENT_RATE_HZ, CALLER_RATE_HZ), playout)
+        return CallSession(
+            reservation.call,
+            machine=CallMachine(barge_in=audio.barge_in, timers=_timers(self._settings)),
+            caller=CallerLeg(stream, caller, downlink, self._clock.now),
+            uplink=Uplink(make_resampler(audio.resampler, CALLER_RATE_HZ, AGENT_RATE_HZ)),
+            dial=self._dialer.dial,
+            run_tool=self._run_tool,
+            hang_up=self._hang_up,
+            journal=self.journal,
+            clock=self._clock,
+            before=reservation.before,
+        )
+
+    async def _run_tool(self, call: CallInfo, tool: ToolCall) -> ToolOutcome:
+        request = ToolRequest(
+            tool.id,
+            tool.name,
+            argument_values(tool.arguments),
+            {
+                "id": call.call_id,
+                "from": call.caller_number,
+                "to": call.called_number,
+                "agent_id": call.agent_id,
+            },
+        )
+        try:
+            return ToolOutcome(await self._webhook.ask(request))
+        except ToolError as error:
+            log.warning("tool_failed", tool=tool.name, reason=error.reason)
+            return ToolOutcome(error_output(error), error.reason)
+
+    async def _hang_up(self, call: CallInfo) -> None:
+        """End the call at Twilio; without credentials the closing stream leads to our ``<Hangup/>``."""
+        if self._twilio is None:
+            return
+        try:
+            await self._twilio.hang_up(call.call_sid)
+        except TwilioApiError as error:
+            log.warning("hang_up_failed", reason=error.reason, status=error.status)
+
+
+def _plain(secret: object) -> str:
+    return secret.get_secret_value() if hasattr(secret, "get_secret_value") else ""
+
+
+def _timers(settings: Settings) -> Timers:
+    return Timers(
+        agent_silent_s=settings.vatel.silence_timeout_s,
+        caller_silent_s=settings.calls.no_media_timeout_s,
+        drain_s=settings.calls.goodbye_max_s,
+        call_s=settings.calls.max_duration_s,
+    )
+
+
+def _phone_config(settings: Settings, public_url: str) -> PhoneConfig:
+    twilio = settings.twilio
+    return PhoneConfig(
+        public_url=public_url,
+        account_sid=twilio.account_sid,
+        auth_token=_plain(twilio.auth_token) if twilio.validate_signatures else None,
+        agent_id=settings.vatel.agent_id or "",
+        start_timeout_s=settings.calls.start_timeout_s,
+        most_unclaimed=settings.calls.max_active,
+    )
+
+
+@asynccontextmanager
+async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[Gateway]:
+    """Serve until the context is left; calls that still run then are cut, so drain first.
+
+    Args:
+        settings: complete for serving (see ``Settings.require_serving``).
+        listener: a bound TCP socket; closed with the context.
+    """
+    settings.require_serving()
+    clock = Clock(asyncio.get_running_loop())
+    async with AsyncExitStack() as stack:
+        # One pool for all peers; nothing from the environment decides where our traffic goes.
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+                trust_env=False,
+                auto_decompress=False,
+            )
+        )
+        parts = _Parts(settings, http, clock)
+        registry = Registry(
+            max_active=settings.calls.max_active, token_ttl_s=settings.calls.stream_token_ttl_s
+        )
+        phone = Phone(_phone_config(settings, settings.public_url or ""), registry, parts.session, clock.now)
+        app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
+        app.add_routes(routes(phone, Health(registry)))
+        # aiohttp's own signal handling deafens open WebSockets; we drain first and clean up last.
+        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+        yield Gateway(registry, parts.journal, phone, listener.getsockname()[1])
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, then let live calls end; return the exit status.
+
+    A second signal ends the calls at once.
+    """
+    calls = settings.calls
+    listener = socket.create_server((settings.host, settings.port), reuse_port=False)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    _on_signals(stop, hurry)
+    async with serving(settings, listener) as gateway:
+        gc.collect()
+        gc.freeze()
+        log.info("serving", port=gateway.port, public_url=settings.public_url)
+        await stop.wait()
+        log.info("draining", live=gateway.registry.live, limit_s=calls.drain_max_s)
+        await _leave(gateway.registry, settings, hurry)
+    log.info("stopped")
+    return 0
+
+
+async def _leave(registry: Registry, settings: Settings, hurry: asyncio.Event) -> None:
+    """Drain; once somebody is in a hurry, cut what is left."""
+    now = asyncio.get_running_loop().time
+    calls = settings.calls
+    async with asyncio.TaskGroup() as group:
+        drain = group.create_task(registry.drain(calls.drain_grace_s, calls.drain_max_s, _LAST_WORDS_S, now))
+        impatient = group.create_task(hurry.wait())
+        await asyncio.wait({drain, impatient}, return_when=asyncio.FIRST_COMPLETED)
+        drain.cancel()
+        impatient.cancel()
+    if hurry.is_set():
+        await registry.cut(_HURRIED_WORDS_S, now)
+
+
+def _on_signals(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    def asked() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked)

@@ -1,0 +1,286 @@
+"""The one buffer on the agent → caller side: the agent speaks faster than real time, the phone does not.
+
+PURE. Audio goes in as it comes and leaves on absolute deadlines, at most ``lead_ms`` ahead of what the
+caller has heard, in pieces of up to ``piece_ms``: Twilio buffers what it gets, so larger pieces cost fewer
+messages and no latency, and a short lead keeps most of an interrupted turn here, where it can be dropped.
+
+The buffer's idea of what was heard is its own clock (audio sent, at 8,000 bytes a second, from the moment it
+was sent) corrected by the lag that returned marks show.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+BYTES_PER_SECOND = 8_000
+BYTES_PER_MS = 8
+_COMPACT_BYTES = 65_536
+_MOST_CUSHION_BYTES = 300 * BYTES_PER_MS
+_TURNS_KEPT = 64  # marks of older turns have long come back or never will
+
+
+@dataclass(slots=True)
+class _Speech:
+    """Audio of one turn that waits to be sent. Lives until its last byte left."""
+
+    turn: str
+    data: bytearray
+    offset: int = 0
+
+    @property
+    def pending(self) -> int:
+        return len(self.data) - self.offset
+
+    def take(self, count: int) -> bytes:
+        piece = bytes(self.data[self.offset : self.offset + count])
+        self.offset += len(piece)
+        if self.offset >= _COMPACT_BYTES:
+            del self.data[: self.offset]
+            self.offset = 0
+        return piece
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDue:
+    """A mark whose audio has all been sent: it goes out now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnHeard:
+    """How much of a turn reached the caller's ear.
+
+    Attributes:
+        heard_ms: played, as far as clock and marks can tell.
+        total_ms: all audio that was pushed for the turn.
+    """
+
+    turn: str
+    heard_ms: int
+    total_ms: int
+
+
+@dataclass(slots=True)
+class PlayoutCounters:
+    """Plain counters of one call's downlink; read once, at its end."""
+
+    pushed_bytes: int = 0
+    sent_bytes: int = 0
+    pieces: int = 0
+    cleared_bytes: int = 0
+    overflow_bytes: int = 0
+    underruns: int = 0
+    peak_pending_ms: int = 0
+
+
+class Playout:
+    """Holds what the caller has yet to hear. Lives as long as its call.
+
+    Args:
+        lead_ms: how far ahead of the caller's ear audio is sent.
+        piece_ms: the largest piece sent at once; at most ``lead_ms``.
+        jitter_ms: audio gathered before an idle line starts to play, so that an agent that speaks in real
+            time does not stutter; a longer first chunk starts at once. After an underrun inside a turn the
+            cushion grows by the size of the agent's chunks, at most to 300 ms.
+        limit_ms: bound of the buffer. Beyond it new audio is dropped and counted: the caller hears the
+            turn stop early rather than skip.
+    """
+
+    def __init__(
+        self, *, lead_ms: int = 200, piece_ms: int = 100, jitter_ms: int = 60, limit_ms: int = 120_000
+    ) -> None:
+        self._lead_s = lead_ms / 1000
+        self._piece_bytes = min(piece_ms, lead_ms) * BYTES_PER_MS
+        self._jitter_bytes = jitter_ms * BYTES_PER_MS
+        self._cushion_bytes = self._jitter_bytes
+        self._limit_bytes = limit_ms * BYTES_PER_MS
+        self._queue: deque[_Speech | MarkDue] = deque()
+        self._pending_bytes = 0
+        self._in_flight: deque[tuple[str, float, int]] = deque()  # turn, when its last byte is heard, bytes
+        self._heard: dict[str, int] = {}
+        self._pushed: dict[str, int] = {}
+        self._mark_ends: dict[str, float] = {}
+        self._horizon = 0.0  # when everything sent so far will have been heard
+        self._gathering_since: float | None = None
+        self._settled = False  # the head of the queue need not wait for more
+        self._held = False
+        self._lag_s = 0.0
+        self.counters = PlayoutCounters()
+
+    @property
+    def pending_ms(self) -> float:
+        """Audio that waits here, in milliseconds: the buffer's depth gauge."""
+        return self._pending_bytes / BYTES_PER_MS
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits here, neither audio nor mark."""
+        return not self._queue
+
+    @property
+    def horizon(self) -> float:
+        """The time at which all that was sent will have been heard (seconds, monotonic)."""
+        return self._horizon
+
+    def push(self, turn: str, ulaw: bytes, now: float) -> int:
+        """Append audio of a turn.
+
+        Args:
+            turn: the turn's id.
+            ulaw: µ-law at 8 kHz, any length.
+            now: seconds, monotonic.
+
+        Returns:
+            How many bytes were taken; the rest did not fit and is counted as overflow.
+        """
+        room = self._limit_bytes - self._pending_bytes
+        if len(ulaw) > room:
+            self.counters.overflow_bytes += len(ulaw) - max(room, 0)
+            ulaw = ulaw[: max(room, 0)]
+        if not ulaw:
+            return 0
+        if not self._pending_bytes and self._horizon <= now:
+            self._gathering_since = now
+            self._settled = False
+            if turn in self._pushed:
+                self.counters.underruns += 1
+                self._cushion_bytes = min(_MOST_CUSHION_BYTES, self._jitter_bytes + len(ulaw))
+        self._append(turn, ulaw)
+        return len(ulaw)
+
+    def _append(self, turn: str, ulaw: bytes) -> None:
+        tail = self._queue[-1] if self._queue else None
+        if isinstance(tail, _Speech) and tail.turn == turn:
+            tail.data += ulaw
+        else:
+            self._queue.append(_Speech(turn, bytearray(ulaw)))
+        self._pending_bytes += len(ulaw)
+        self._pushed[turn] = self._pushed.get(turn, 0) + len(ulaw)
+        if len(self._pushed) > _TURNS_KEPT:
+            self._heard.pop(oldest := next(iter(self._pushed)), None)
+            del self._pushed[oldest]
+        self.counters.pushed_bytes += len(ulaw)
+        self.counters.peak_pending_ms = max(self.counters.peak_pending_ms, int(self.pending_ms))
+
+    def settle(self) -> None:
+        """Say that what waits is complete: it starts without gathering more."""
+        self._settled = True
+
+    def mark(self, name: str) -> None:
+        """Append a mark that goes out right behind the audio pushed so far."""
+        self._settled = True
+        self._queue.append(MarkDue(name))
+
+    def hold(self) -> None:
+        """Send no more audio until :meth:`release`; what Twilio already has plays on (the lead)."""
+        self._held = True
+
+    def release(self) -> None:
+        """Go on where :meth:`hold` stopped."""
+        self._held = False
+
+    def pop_due(self, now: float) -> list[bytes | MarkDue]:
+        """Take what has to leave now, in order: pieces of µ-law and marks."""
+        due: list[bytes | MarkDue] = []
+        while self._queue:
+            head = self._queue[0]
+            if isinstance(head, MarkDue):
+                self._queue.popleft()
+                self._mark_ends[head.name] = max(self._horizon, now)
+                due.append(head)
+            elif not self._held and self._send_at(head) <= now:
+                due.append(self._send(head, now))
+            else:
+                break
+        return due
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`pop_due` has something next, or None while nothing can become due by itself."""
+        if not self._queue:
+            return None
+        head = self._queue[0]
+        if isinstance(head, MarkDue):
+            return 0.0
+        return None if self._held else self._send_at(head)
+
+    def _send_at(self, head: _Speech) -> float:
+        if self._gathering_since is not None:
+            if self._settled or self._pending_bytes >= self._cushion_bytes:
+                return 0.0
+            return self._gathering_since + self._cushion_bytes / BYTES_PER_SECOND
+        piece_s = min(self._piece_bytes, head.pending) / BYTES_PER_SECOND
+        return self._horizon + piece_s - self._lead_s
+
+    def _send(self, head: _Speech, now: float) -> bytes:
+        piece = head.take(self._piece_bytes)
+        if not head.pending:
+            self._queue.popleft()
+        self._gathering_since = None
+        self._settle_heard(now - self._lag_s)
+        self._horizon = max(self._horizon, now) + len(piece) / BYTES_PER_SECOND
+        self._in_flight.append((head.turn, self._horizon, len(piece)))
+        self._pending_bytes -= len(piece)
+        self.counters.sent_bytes += len(piece)
+        self.counters.pieces += 1
+        return piece
+
+    def clear(self, now: float) -> list[TurnHeard]:
+        """Drop all that the caller has not heard, sent or not.
+
+        The caller of this method tells Twilio to ``clear`` as well.
+
+        Returns:
+            One entry for each turn that lost audio, oldest first.
+        """
+        self._settle_heard(now - self._lag_s)
+        cut: dict[str, None] = {}
+        for turn, end, size in self._in_flight:
+            unheard = min(size, max(0, round((end + self._lag_s - now) * BYTES_PER_SECOND)))
+            self._heard[turn] = self._heard.get(turn, 0) + size - unheard
+            self.counters.cleared_bytes += unheard
+            cut[turn] = None
+        cut |= {item.turn: None for item in self._queue if isinstance(item, _Speech)}
+        self.counters.cleared_bytes += self._pending_bytes
+        self._queue.clear()
+        self._in_flight.clear()
+        self._mark_ends.clear()
+        self._pending_bytes = 0
+        self._horizon = now
+        self._held = False
+        self._gathering_since = None
+        return [self.heard(turn) for turn in cut]
+
+    def drop(self, turn: str, now: float) -> bool:
+        """Drop what waits of one turn; if the ear hears nothing but that turn, all of it.
+
+        Returns:
+            True when audio that was already sent is void too: tell Twilio to ``clear``.
+        """
+        self._settle_heard(now - self._lag_s)
+        kept = [item for item in self._queue if isinstance(item, MarkDue) or item.turn != turn]
+        dropped = sum(item.pending for item in self._queue if isinstance(item, _Speech) and item.turn == turn)
+        self._queue = deque(kept)
+        self._pending_bytes -= dropped
+        self.counters.cleared_bytes += dropped
+        if kept or not self._in_flight or any(name != turn for name, _, _ in self._in_flight):
+            return False
+        self.clear(now)
+        return True
+
+    def mark_played(self, name: str, now: float) -> None:
+        """Note that Twilio has played all before a mark: it shows how far our clock is ahead of the ear."""
+        end = self._mark_ends.pop(name, None)
+        if end is not None:
+            self._lag_s = max(0.0, now - end)
+            self._settle_heard(end)
+
+    def heard(self, turn: str) -> TurnHeard:
+        """Return what the caller has heard of a turn, as settled by marks, time and :meth:`clear`."""
+        heard, total = self._heard.get(turn, 0), self._pushed.get(turn, 0)
+        return TurnHeard(turn, heard // BYTES_PER_MS, total // BYTES_PER_MS)
+
+    def _settle_heard(self, until: float) -> None:
+        """Move pieces that were played by ``until`` (on our clock) from in flight to heard."""
+        while self._in_flight and self._in_flight[0][1] <= until:
+            turn, _, size = self._in_flight.popleft()
+            self._heard[turn] = self._heard.get(turn, 0) + size

@@ -1,0 +1,208 @@
+"""The caller's leg of one call: Twilio's stream in, paced agent audio out. A shell, no decisions."""
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from gateway.audio.clips import Clip
+from gateway.audio.playout import BYTES_PER_MS, TurnHeard
+from gateway.bridge import events as on
+from gateway.bridge.media import Cleared, Downlink
+from gateway.errors import CallerProtocolError
+from gateway.twilio.messages import Dtmf, Media, Stop, TwilioMessage
+from gateway.twilio.protocol import MarkReturned, MediaStream
+from gateway.twilio.socket import SocketClosed
+
+# How long after the last audio should have been heard we wait for Twilio to say so.
+_MARK_GRACE_S = 2.0
+# A peer that takes nothing for so long is gone (reference: fault matrix, slow reader).
+_STALLED_S = 5.0
+
+
+class CallerSocket(Protocol):
+    """What the leg needs of its socket."""
+
+    async def receive(self) -> str | SocketClosed:
+        """Wait for the next text message, or the end."""
+
+    def send(self, text: str, *, urgent: bool = False) -> bool:
+        """Write a message at once; False when it was dropped because the peer reads too slowly."""
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close; returns within its own deadline."""
+
+
+class CallerListener(Protocol):
+    """Who is told what the caller's leg brings."""
+
+    def caller_audio(self, payload: bytes) -> None:
+        """Take a frame of µ-law."""
+
+    def caller_key(self, digit: str) -> None:
+        """Take a key."""
+
+    def caller_heard(self, turn_id: str, heard: TurnHeard) -> None:
+        """Take what was heard of an agent turn that was not cut."""
+
+    def happened(self, event: on.Event) -> None:
+        """Take an event for the machine."""
+
+
+class CallerLeg:
+    """Lives as long as its call.
+
+    Args:
+        stream: the protocol, started.
+        socket: the open media socket.
+        downlink: the agent → caller chain.
+        now: the clock.
+
+    Attributes:
+        dropped: media messages not sent because Twilio read too slowly.
+    """
+
+    def __init__(
+        self, stream: MediaStream, socket: CallerSocket, downlink: Downlink, now: Callable[[], float]
+    ) -> None:
+        self._stream = stream
+        self._socket = socket
+        self._downlink = downlink
+        self._now = now
+        self._last_mark: str | None = None
+        self._give_up_on_mark_at: float | None = None
+        self._stalled_since: float | None = None
+        self.dropped = 0
+
+    async def listen(self, listener: CallerListener) -> None:
+        """Read until the leg ends; the last thing reported is a ``CallerLeft``."""
+        while True:
+            received = await self._socket.receive()
+            if isinstance(received, SocketClosed):
+                how: Literal["hung_up", "lost"] = "hung_up" if received.code in (1000, 1005) else "lost"
+                listener.happened(on.CallerLeft(how, f"close_{received.code}"))
+                return
+            try:
+                message = self._stream.receive(received)
+            except CallerProtocolError as error:
+                if self._stream.failed:
+                    listener.happened(on.CallerLeft("protocol", error.reason))
+                    return
+                continue
+            if type(message) is Media:
+                listener.caller_audio(message.payload)
+            elif message is not None and self._dispatch(message, listener):
+                return
+
+    def _dispatch(self, message: TwilioMessage | MarkReturned, listener: CallerListener) -> bool:
+        """Pass on what is not media; return True at the end of the stream."""
+        if isinstance(message, MarkReturned):
+            self._mark_returned(message, listener)
+        elif isinstance(message, Dtmf):
+            listener.caller_key(message.digit)
+        elif isinstance(message, Stop):
+            listener.happened(on.CallerLeft("hung_up"))
+            return True
+        return False
+
+    def _mark_returned(self, mark: MarkReturned, listener: CallerListener) -> None:
+        heard = self._downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)
+        if heard is not None:
+            listener.caller_heard(*heard)
+        if mark.name == self._last_mark:
+            self._give_up_on_mark_at = None
+            listener.happened(on.CallerHeardAll())
+
+    def play(self, turn_id: str, audio: bytes, *, final: bool) -> None:
+        """Take agent audio (PCM16, 24 kHz) of a turn and send what is due."""
+        if self._downlink.push(turn_id, audio, self._now(), final=final):
+            self._socket.send(self._stream.clear(), urgent=True)
+        self.pump()
+
+    def play_clip(self, clip: Clip) -> None:
+        """Play a clip of ours behind what waits."""
+        self._downlink.play_clip(clip, self._now())
+        self.pump()
+
+    def clear(self) -> Cleared:
+        """Drop what the caller has not heard, here and at Twilio."""
+        cleared = self._downlink.clear(self._now())
+        self._socket.send(self._stream.clear(), urgent=True)
+        return cleared
+
+    def hold(self) -> None:
+        """Send no more audio for now."""
+        self._downlink.playout.hold()
+
+    def release(self) -> None:
+        """Go on where :meth:`hold` stopped."""
+        self._downlink.playout.release()
+        self.pump()
+
+    def drain(self) -> None:
+        """Let out the rest; ``CallerHeardAll`` follows when it has been heard."""
+        self._last_mark = self._downlink.drain(self._now())
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what is due."""
+        now = self._now()
+        for item in self._downlink.pop_due(now):
+            if isinstance(item, bytes):
+                self._send_audio(item, now)
+                continue
+            self._socket.send(self._stream.mark(item.name), urgent=True)
+            if item.name == self._last_mark:
+                self._give_up_on_mark_at = max(now, self._downlink.playout.horizon) + _MARK_GRACE_S
+
+    def _send_audio(self, ulaw: bytes, now: float) -> None:
+        if self._socket.send(self._stream.play(ulaw)):
+            self._stalled_since = None
+            return
+        self.dropped += 1
+        if self._stalled_since is None:
+            self._stalled_since = now
+
+    def overdue(self, now: float) -> on.Event | None:
+        """Return what the clock alone says by now: all must have been heard, or the peer takes nothing."""
+        if self._give_up_on_mark_at is not None and self._give_up_on_mark_at <= now:
+            self._give_up_on_mark_at = None
+            return on.CallerHeardAll()
+        if self._stalled_since is not None and now - self._stalled_since >= _STALLED_S:
+            return on.CallerLeft("lost", "stalled")
+        return None
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`pump` and :meth:`overdue` are to be called next."""
+        wishes = (self._downlink.next_deadline(), self._give_up_on_mark_at)
+        return min((wish for wish in wishes if wish is not None), default=None)
+
+    def counters(self) -> dict[str, int]:
+        """Return what was counted on both directions of the leg, by name."""
+        stream, downlink, playout = (
+            self._stream.counters,
+            self._downlink.counters,
+            self._downlink.playout.counters,
+        )
+        return {
+            "caller_frames": stream.frames,
+            "caller_gaps": stream.sequence_gaps + stream.chunk_gaps,
+            "caller_gap_ms": stream.timestamp_gap_ms,
+            "caller_bad_messages": sum(stream.bad_messages.values()),
+            "caller_ignored": stream.duplicates
+            + stream.wrong_stream
+            + stream.after_stop
+            + stream.marks_unprompted,
+            "agent_turns": downlink.turns,
+            "agent_ms": playout.pushed_bytes // BYTES_PER_MS,
+            "agent_late_bytes": downlink.late_bytes,
+            "interruptions": downlink.interruptions,
+            "pieces_sent": playout.pieces,
+            "pieces_dropped": self.dropped,
+            "cleared_ms": playout.cleared_bytes // BYTES_PER_MS,
+            "overflow_ms": playout.overflow_bytes // BYTES_PER_MS,
+            "underruns": playout.underruns,
+            "peak_pending_ms": playout.peak_pending_ms,
+        }
+
+    async def close(self, code: int) -> None:
+        """Close the media socket."""
+        await self._socket.close(code)

@@ -1,0 +1,90 @@
+"""One clock for all calls of the process: a heap of next deadlines and a single timer.
+
+A call has one :class:`Alarm`. Deadlines within ``slack_s`` of each other fire together, so that the cost of
+pacing grows with the pieces sent and not with timers created.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+
+class Alarm:
+    """Wakes one call at one time. Lives as long as its call; made by :meth:`Clock.alarm`."""
+
+    __slots__ = ("_clock", "on_due", "on_error", "when")
+
+    def __init__(
+        self, clock: "Clock", on_due: Callable[[float], None], on_error: Callable[[Exception], None]
+    ) -> None:
+        self._clock = clock
+        self.on_due = on_due
+        self.on_error = on_error
+        self.when: float | None = None
+
+    def set(self, when: float | None) -> None:
+        """Ask to be woken at ``when`` (seconds of the loop's clock), replacing an earlier wish."""
+        if when != self.when:
+            self.when = when
+            if when is not None:
+                self._clock._add(when, self)
+
+
+class Clock:
+    """The process's clock. Lives as long as its event loop.
+
+    Args:
+        loop: the loop whose time it keeps.
+        slack_s: deadlines this close to one that fires are fired with it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, slack_s: float = 0.001) -> None:
+        self._loop = loop
+        self._slack_s = slack_s
+        self._heap: list[tuple[float, int, Alarm]] = []
+        self._serial = count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        """Return seconds, monotonic."""
+        return self._loop.time()
+
+    def alarm(self, on_due: Callable[[float], None], on_error: Callable[[Exception], None]) -> Alarm:
+        """Make an alarm.
+
+        Args:
+            on_due: called with the time when it is due; the alarm is then unset.
+            on_error: called with what ``on_due`` raised, so that one call's bug ends that call alone.
+        """
+        return Alarm(self, on_due, on_error)
+
+    def _add(self, when: float, alarm: Alarm) -> None:
+        heapq.heappush(self._heap, (when, next(self._serial), alarm))
+        if self._timer is None or when < self._timer.when():
+            self._rearm()
+
+    def _rearm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._heap and self._heap[0][2].when != self._heap[0][0]:
+            heapq.heappop(self._heap)  # an earlier wish of an alarm that changed its mind
+        if self._heap:
+            self._timer = self._loop.call_at(self._heap[0][0], self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        horizon = self._loop.time() + self._slack_s
+        due: list[Alarm] = []
+        while self._heap and self._heap[0][0] <= horizon:
+            when, _, alarm = heapq.heappop(self._heap)
+            if alarm.when == when:
+                alarm.when = None
+                due.append(alarm)
+        for alarm in due:
+            try:
+                alarm.on_due(self._loop.time())
+            except Exception as error:  # outermost frame: hand it to the call it belongs to
+                alarm.on_error(error)
+        self._rearm()

@@ -1,0 +1,87 @@
+"""All the call machine may ask for. PURE data: the shell in ``session.py`` is what carries it out."""
+
+from dataclasses import dataclass
+
+from gateway.audio.clips import Clip
+from gateway.records import Ending
+from gateway.vatel.messages import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectAgent:
+    """Mint a token, open the agent's socket; a session that takes over is told the conversation so far.
+
+    Attributes:
+        after_s: how long to wait first.
+    """
+
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAgent:
+    """Close the agent's socket with 1000."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayClip:
+    """Play one of the gateway's own clips to the caller; the agent's next audio takes its place."""
+
+    clip: Clip
+
+
+@dataclass(frozen=True, slots=True)
+class ClearCaller:
+    """Drop agent audio the caller has not heard, here and at Twilio; refuse what comes late of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldCaller:
+    """Keep back agent audio that is not yet sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCaller:
+    """Let held agent audio go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainCaller:
+    """Let the caller hear the rest, then report :class:`~gateway.bridge.machine.CallerHeardAll`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Ask the operator's webhook, then report :class:`~gateway.bridge.machine.ToolAnswered`."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTool:
+    """Give the agent the one answer to its tool call, or book it as undeliverable."""
+
+    tool_call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The call is over: close both legs, hang up unless the caller did."""
+
+    ending: Ending
+    hang_up: bool
+
+
+Command = (
+    ConnectAgent
+    | LeaveAgent
+    | PlayClip
+    | ClearCaller
+    | HoldCaller
+    | ReleaseCaller
+    | DrainCaller
+    | RunTool
+    | AnswerTool
+    | End
+)

@@ -1,0 +1,218 @@
+"""The two audio chains of a call, built once and only ever pushed. PURE.
+
+Uplink (caller → agent) holds nothing but its resampler's delay. Downlink (agent → caller) ends in the one
+buffer of the call, the playout.
+"""
+
+from dataclasses import dataclass, field
+
+from gateway.audio import clips, pcm, ulaw
+from gateway.audio.level import LevelMeter
+from gateway.audio.playout import MarkDue, Playout, TurnHeard
+from gateway.audio.resample import Resampler
+
+CALLER_RATE_HZ = 8_000
+AGENT_RATE_HZ = 24_000
+_CLIP_TURN = "clip"
+_REFUSED_KEPT = 16
+
+
+class Uplink:
+    """Caller → agent: µ-law at 8 kHz to PCM16 at 24 kHz. Lives as long as its call.
+
+    Args:
+        resampler: 8 kHz → 24 kHz.
+    """
+
+    def __init__(self, resampler: Resampler) -> None:
+        self._resampler = resampler
+        self.level = LevelMeter()
+
+    def push(self, payload: bytes) -> bytes:
+        """Turn a frame of µ-law into PCM16 little-endian; the result lags by the resampler's delay."""
+        samples = ulaw.decode(payload)
+        self.level.push(samples)
+        return pcm.to_bytes(self._resampler.push(samples))
+
+
+@dataclass(slots=True)
+class DownlinkCounters:
+    """Plain counters of one call's downlink; read once, at its end."""
+
+    agent_bytes: int = 0
+    late_bytes: int = 0
+    interruptions: int = 0
+    turns: int = 0
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The turn the agent speaks now. Its audio since the last flush is in the resampler's state."""
+
+    turn_id: str
+    name: str
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What an interruption took away.
+
+    Attributes:
+        turns: what was heard of each turn that lost audio.
+        dropped_ms: agent audio the caller will not hear.
+    """
+
+    turns: tuple[tuple[str, TurnHeard], ...] = field(default=())
+    dropped_ms: int = 0
+
+
+class Downlink:
+    """Agent → caller: PCM16 at 24 kHz in any chunks, any speed, to paced µ-law at 8 kHz.
+
+    Lives as long as its call. A turn's audio is followed by a mark; after an interruption what still comes
+    of the interrupted turns is refused (the agent's ``interruption`` names no turn).
+
+    Args:
+        resampler: 24 kHz → 8 kHz.
+        playout: the call's buffer.
+    """
+
+    def __init__(self, resampler: Resampler, playout: Playout) -> None:
+        self._resampler = resampler
+        self._playout = playout
+        self._aligner = pcm.ByteAligner()
+        self._turn: _Turn | None = None
+        self._marks: dict[str, str] = {}  # mark name -> turn id
+        self._refused: dict[str, None] = {}
+        self._clip_waits = False
+        self.level = LevelMeter()
+        self.counters = DownlinkCounters()
+
+    @property
+    def playout(self) -> Playout:
+        """The call's buffer."""
+        return self._playout
+
+    def push(self, turn_id: str, audio: bytes, now: float, *, final: bool) -> bool:
+        """Take a chunk of a turn.
+
+        Args:
+            turn_id: the agent platform's id; may be empty.
+            audio: PCM16 little-endian at 24 kHz; may be empty or end inside a sample.
+            now: seconds, monotonic.
+            final: True for the last chunk of an utterance: the resampler's rest follows at once.
+
+        Returns:
+            True when a clip of ours is cut short by it: tell Twilio to ``clear`` before anything is sent.
+        """
+        self.counters.agent_bytes += len(audio)
+        if turn_id in self._refused:
+            self.counters.late_bytes += len(audio)
+            return False
+        clip_cut = self._clip_waits and self._playout.drop(_CLIP_TURN, now)
+        self._clip_waits = False
+        turn = self._turn
+        if turn is None or turn.turn_id != turn_id:
+            turn = self._begin_turn(turn_id, now)
+        turn.open = True
+        samples = self._resampler.push(self._aligner.push(audio))
+        self._append(turn.turn_id, samples, now)
+        if final:
+            self._flush(now)
+        return clip_cut
+
+    def _begin_turn(self, turn_id: str, now: float) -> _Turn:
+        self._flush(now)
+        self.counters.turns += 1
+        self._turn = _Turn(turn_id, name=str(self.counters.turns))
+        return self._turn
+
+    def _append(self, turn_id: str, samples: pcm.Pcm, now: float) -> None:
+        if samples.size:
+            self.level.push(samples)
+            self._playout.push(turn_id, ulaw.encode(samples), now)
+
+    def _flush(self, now: float) -> None:
+        """End the utterance: let the resampler's rest out, set a mark behind it."""
+        turn = self._turn
+        if turn is None or not turn.open:
+            return
+        turn.open = False
+        self._append(turn.turn_id, self._resampler.flush(), now)
+        self._aligner.reset()
+        self._mark(f"turn-{turn.name}-{len(self._marks)}", turn.turn_id)
+
+    def _mark(self, name: str, turn_id: str) -> None:
+        self._marks[name] = turn_id
+        self._playout.mark(name)
+
+    def pop_due(self, now: float) -> list[bytes | MarkDue]:
+        """Take what has to leave now, in order.
+
+        An utterance that nobody declared final is ended when the line is about to run dry, so that its last
+        samples are not kept in the resampler.
+        """
+        due = self._playout.pop_due(now)
+        if self._playout.idle and self._turn is not None and self._turn.open and self._dry_at() <= now:
+            self._flush(now)
+            due += self._playout.pop_due(now)
+        return due
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`pop_due` is to be called next (seconds, monotonic)."""
+        if self._playout.idle:
+            return self._dry_at() if self._turn is not None and self._turn.open else None
+        return self._playout.next_deadline()
+
+    def _dry_at(self) -> float:
+        return self._playout.horizon - self._resampler.delay_ms / 1000
+
+    def play_clip(self, clip: clips.Clip, now: float) -> None:
+        """Let a clip of ours follow what is waiting."""
+        self._flush(now)
+        self._clip_waits = True
+        self._playout.push(_CLIP_TURN, clips.load(clip), now)
+        self._playout.settle()
+
+    def drain(self, now: float) -> str:
+        """Let out all that is left with a last mark behind it; return the mark's name."""
+        self._flush(now)
+        self._mark("end", "")
+        return "end"
+
+    def mark_returned(self, name: str, now: float, *, flushed: bool) -> tuple[str, TurnHeard] | None:
+        """Book a mark that Twilio returned.
+
+        Returns:
+            The turn's id and what was heard of it, or None for marks that end no turn and for echoes of a
+            ``clear`` (those were settled by :meth:`clear`).
+        """
+        turn_id = self._marks.pop(name, None)
+        if flushed or turn_id is None:
+            return None
+        self._playout.mark_played(name, now)
+        return (turn_id, self._playout.heard(turn_id)) if turn_id else None
+
+    def clear(self, now: float) -> Cleared:
+        """Drop what the caller has not heard and refuse what still comes of it.
+
+        The caller of this method sends Twilio's ``clear`` as well.
+        """
+        before = self._playout.counters.cleared_bytes
+        cut = [heard for heard in self._playout.clear(now) if heard.turn != _CLIP_TURN]
+        self._resampler.flush()
+        self._aligner.reset()
+        for turn_id in {heard.turn for heard in cut} | ({self._turn.turn_id} if self._turn else set()):
+            self._refuse(turn_id)
+        self._turn = None
+        self._clip_waits = False
+        self.counters.interruptions += 1
+        dropped = self._playout.counters.cleared_bytes - before
+        return Cleared(tuple((heard.turn, heard) for heard in cut), dropped // 8)
+
+    def _refuse(self, turn_id: str) -> None:
+        if turn_id:
+            self._refused[turn_id] = None
+        while len(self._refused) > _REFUSED_KEPT:
+            del self._refused[next(iter(self._refused))]

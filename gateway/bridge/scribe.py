@@ -1,0 +1,90 @@
+"""Writes down what happens in one call: the transcript, the tools, the end."""
+
+from collections.abc import Callable
+
+from gateway.audio.playout import TurnHeard
+from gateway.bridge.conversation import Conversation
+from gateway.bridge.media import Cleared
+from gateway.journal import Journal
+from gateway.records import (
+    CallEnded,
+    CallInfo,
+    Ending,
+    Happening,
+    Interrupted,
+    KeyPressed,
+    StateChanged,
+    ToolAsked,
+    ToolRun,
+)
+from gateway.vatel import messages as vatel
+from gateway.vatel.arguments import argument_values
+
+
+class Scribe:
+    """Lives as long as its call.
+
+    Args:
+        call: whose journal entries these are.
+        journal: where they go.
+        now: the clock; times are counted from here on.
+        before: what was said on a stream that broke before this one; empty otherwise.
+    """
+
+    def __init__(self, call: CallInfo, journal: Journal, now: Callable[[], float], before: str = "") -> None:
+        self._call = call
+        self._journal = journal
+        self._now = now
+        self._started_at = now()
+        self.conversation = Conversation(before)
+
+    def agent_said(self, message: vatel.ResponseText) -> None:
+        """Write down the text of an agent turn."""
+        self._append(
+            self.conversation.agent_said(message.turn_id, message.text, self._at_s(), final=message.is_final)
+        )
+
+    def caller_said(self, message: vatel.InputTranscript) -> None:
+        """Write down what the agent's platform understood of the caller."""
+        self._append(
+            self.conversation.caller_said(
+                message.turn_id or "", message.text, self._at_s(), final=message.is_final
+            )
+        )
+
+    def heard(self, turn_id: str, heard: TurnHeard) -> None:
+        """Write down what the caller heard of an agent turn that ran its course."""
+        self._append(self.conversation.agent_heard(turn_id, heard, cut=False))
+
+    def interrupted(self, cleared: Cleared) -> None:
+        """Write down what an interruption took from the agent's turns."""
+        for turn_id, heard in cleared.turns:
+            self._append(self.conversation.agent_heard(turn_id, heard, cut=True))
+        self._append(Interrupted(self._at_s(), cleared.dropped_ms))
+
+    def key(self, digit: str) -> None:
+        """Write down a key."""
+        self._append(KeyPressed(self._at_s(), digit))
+
+    def state(self, state: str) -> None:
+        """Write down that the machine changed its state."""
+        self._append(StateChanged(self._at_s(), state))
+
+    def tool_asked(self, call: vatel.ToolCall) -> None:
+        """Write down a tool call."""
+        self._append(ToolAsked(call.id, call.name, argument_values(call.arguments)))
+
+    def tool_ran(self, run: ToolRun) -> None:
+        """Write down what became of a tool call."""
+        self._append(run)
+
+    def ended(self, ending: Ending, counters: dict[str, int | float]) -> None:
+        """Write down how the call ended."""
+        self._append(CallEnded(self._at_s(), ending, counters))
+
+    def _append(self, happening: Happening | None) -> None:
+        if happening is not None:
+            self._journal.append(self._call, happening)
+
+    def _at_s(self) -> float:
+        return round(self._now() - self._started_at, 3)

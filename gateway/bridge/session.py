@@ -1,0 +1,208 @@
+"""A call as a running thing: the shell that feeds the machine and carries out what it asks for.
+
+Two readers (caller, agent) handle each message to completion without ``await``, so that order is kept; the
+process's clock drives what is due. One ``TaskGroup`` holds them and the tools. Everything that can happen
+ends in exactly one :class:`~gateway.records.Ending`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from gateway.audio.playout import TurnHeard
+from gateway.bridge import commands as do
+from gateway.bridge import events as on
+from gateway.bridge.agent_leg import AgentLine, Dial
+from gateway.bridge.caller_leg import CallerLeg
+from gateway.bridge.clock import Clock
+from gateway.bridge.machine import CallMachine
+from gateway.bridge.media import Uplink
+from gateway.bridge.scribe import Scribe
+from gateway.bridge.tool_desk import RunTool, ToolDesk
+from gateway.journal import Journal
+from gateway.records import CallInfo, Ending, Reason, Result
+from gateway.vatel import messages as vatel
+
+log = structlog.get_logger()
+
+HangUp = Callable[[CallInfo], Awaitable[None]]
+"""End the phone call at the carrier within its own deadline; never raises."""
+
+
+class CallSession:
+    """Runs one call. Lives from the accepted ``start`` message until both sockets are closed.
+
+    Args:
+        call: who talks to whom.
+        machine: decides.
+        caller: the caller's leg.
+        uplink: the caller → agent chain.
+        dial: reaches the agent.
+        run_tool: answers the agent's tool calls.
+        hang_up: ends the phone call.
+        journal: where what happens is appended.
+        clock: the process's clock.
+        before: what was said on a stream of the same call that broke; empty otherwise.
+
+    Attributes:
+        gone: set when the call has left, sockets and all.
+    """
+
+    def __init__(
+        self,
+        call: CallInfo,
+        *,
+        machine: CallMachine,
+        caller: CallerLeg,
+        uplink: Uplink,
+        dial: Dial,
+        run_tool: RunTool,
+        hang_up: HangUp,
+        journal: Journal,
+        clock: Clock,
+        before: str = "",
+    ) -> None:
+        self.call = call
+        self.gone = asyncio.Event()
+        self.scribe = Scribe(call, journal, clock.now, before)
+        self._machine = machine
+        self._caller = caller
+        self._uplink = uplink
+        self._hang_up = hang_up
+        self._clock = clock
+        self._line = AgentLine(dial, self, clock.now, self._spawn)
+        self._desk = ToolDesk(call, run_tool, self._line, self.scribe, self._spawn, self.happened, clock.now)
+        self._alarm = clock.alarm(self._on_due, self._on_bug)
+        self._posted: deque[on.Event] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
+        self._over: asyncio.Future[do.End] = asyncio.get_running_loop().create_future()
+        self._do: dict[type[do.Command], Callable[[Any], None]] = {
+            do.ConnectAgent: lambda c: self._line.connect(self.scribe.conversation.so_far(), c.after_s),
+            do.LeaveAgent: lambda c: self._line.leave(),
+            do.PlayClip: lambda c: caller.play_clip(c.clip),
+            do.ClearCaller: lambda c: self.scribe.interrupted(caller.clear()),
+            do.HoldCaller: lambda c: caller.hold(),
+            do.ReleaseCaller: lambda c: caller.release(),
+            do.DrainCaller: lambda c: caller.drain(),
+            do.RunTool: lambda c: self._desk.start(c.call),
+            do.AnswerTool: lambda c: self._desk.answer(c.tool_call_id, c.output),
+            do.End: self._finish,
+        }
+
+    async def run(self) -> Ending:
+        """Run the call to its end; both sockets are closed when it returns."""
+        try:
+            end = await self._live()
+        except* Exception as group:  # outermost frame: a bug of ours ends this call alone, and says so
+            log.error("call_broke", exc_info=group.exceptions[0])
+            end = do.End(Ending(Result.FAILED, Reason.INTERNAL_ERROR), hang_up=True)
+        finally:
+            self._alarm.set(None)
+            self._line.leave()
+        if end.hang_up:
+            await self._hang_up(self.call)
+        await self._caller.close(1000)
+        counters = self.snapshot()
+        log.info("call_ended", result=end.ending.result, reason=end.ending.reason, **counters)
+        self.scribe.ended(end.ending, counters)
+        return end.ending
+
+    async def _live(self) -> do.End:
+        async with self._group:
+            self._spawn(self._caller.listen(self))
+            self._carry_out(self._machine.start(self._clock.now()))
+            end = await self._over
+            for task in self._tasks:
+                task.cancel()
+        return end
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def post(self, event: on.Event) -> None:
+        """Tell the call something from outside (operator, shutdown); handled on the clock's next turn."""
+        self._posted.append(event)
+        self._alarm.set(self._clock.now())
+
+    def happened(self, event: on.Event) -> None:
+        """Handle an event to completion."""
+        before = self._machine.state
+        self._carry_out(self._machine.handle(event, self._clock.now()))
+        if self._machine.state is not before:
+            self.scribe.state(self._machine.state)
+
+    def _on_due(self, now: float) -> None:
+        while self._posted:
+            self.happened(self._posted.popleft())
+        self._carry_out(self._machine.tick(now))
+        overdue = self._caller.overdue(now)
+        if overdue is not None:
+            self.happened(overdue)
+        self._caller.pump()
+        self._carry_out([])
+
+    def _finish(self, end: do.End) -> None:
+        if not self._over.done():
+            self._over.set_result(end)
+
+    def _on_bug(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
+
+    def _carry_out(self, commands: list[do.Command]) -> None:
+        """Execute commands in order, then ask the clock for the next time anything is due."""
+        for command in commands:
+            self._do[type(command)](command)
+        machine, caller = self._machine.next_deadline(), self._caller.next_deadline()
+        self._alarm.set(machine if caller is None else caller if machine is None else min(machine, caller))
+
+    def caller_audio(self, payload: bytes) -> None:
+        """Carry a frame of the caller to the agent: the hot path."""
+        self._machine.caller_spoke(self._clock.now())
+        self._line.send_audio(self._uplink.push(payload))
+
+    def caller_key(self, digit: str) -> None:
+        """Book a key; the agent's platform has no message for it."""
+        self.scribe.key(digit)
+
+    def caller_heard(self, turn_id: str, heard: TurnHeard) -> None:
+        """Book what was heard of a turn that ran its course."""
+        self.scribe.heard(turn_id, heard)
+
+    def agent_said(self, message: vatel.ServerMessage) -> None:
+        """Carry a message of the agent's session to where it belongs."""
+        if not isinstance(message, vatel.SessionStarted):
+            self._machine.agent_spoke()
+        match message:
+            case vatel.ResponseAudio(turn_id, audio, is_final):
+                self._caller.play(turn_id, audio, final=bool(is_final))
+                self._carry_out([])
+            case vatel.ResponseText():
+                self.scribe.agent_said(message)
+            case vatel.InputTranscript():
+                self.scribe.caller_said(message)
+            case vatel.ToolCall():
+                self.happened(on.ToolCalled(message))
+            case _:
+                event = _EVENTS.get(type(message))
+                if event is not None:
+                    self.happened(event)
+
+    def snapshot(self) -> dict[str, int | float]:
+        """Return all counters of the call, frozen."""
+        return self._caller.counters() | asdict(self._line.counters) | asdict(self._desk.counters)
+
+
+_EVENTS: dict[type[vatel.ServerMessage], on.Event] = {
+    vatel.SpeechStarted: on.SpeechStarted(),
+    vatel.SpeechStopped: on.SpeechStopped(),
+    vatel.Interruption: on.Interruption(),
+}

@@ -1,0 +1,162 @@
+"""What the gateway remembers of a call: frozen values that logs, the journal and the API all read.
+
+Times are seconds since the call's media stream started unless a name says otherwise; amounts of audio are
+milliseconds.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Role = Literal["caller", "agent"]
+
+
+class Result(StrEnum):
+    """Whether the call did what a call is for."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Reason(StrEnum):
+    """Why a call ended. The set is closed: metrics and API contracts are built on it."""
+
+    CALLER_HUNG_UP = "caller_hung_up"
+    AGENT_ENDED = "agent_ended"
+    OPERATOR_ENDED = "operator_ended"
+    TIME_LIMIT = "time_limit"
+    SHUTDOWN = "shutdown"
+    AGENT_UNREACHABLE = "agent_unreachable"
+    AGENT_LOST = "agent_lost"
+    AGENT_SILENT = "agent_silent"
+    CALLER_LOST = "caller_lost"
+    CALLER_SILENT = "caller_silent"
+    CALLER_PROTOCOL = "caller_protocol"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call ended: the one value that logs, metrics, API and webhooks read.
+
+    Attributes:
+        result: whether the call did what a call is for.
+        reason: who or what ended it.
+        detail: a short slug that narrows the reason (``unauthorized``, ``close_1011``), or empty.
+    """
+
+    result: Result
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.result}/{self.reason}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """Who talks to whom. Made from the signed voice webhook, before any audio flows."""
+
+    call_id: str
+    call_sid: str
+    account_sid: str
+    caller_number: str
+    called_number: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptEntry:
+    """One thing said. An entry with the index of an earlier one replaces it.
+
+    Attributes:
+        index: place in the conversation, from 0.
+        role: whose words.
+        text: the words; the whole turn, never a delta.
+        final: False while the words may still change.
+        at_s: when the entry began.
+        turn_id: the agent platform's id of the turn; empty when it gave none.
+        heard_ms: how much of an agent turn's audio the caller heard; None until known, and for the caller.
+        total_ms: how much audio the agent sent for the turn; None likewise.
+        cut: True when the caller interrupted the turn before its end.
+        heard_text: the words the caller can have heard of a cut turn (by share of the audio, whole words).
+    """
+
+    index: int
+    role: Role
+    text: str
+    final: bool
+    at_s: float
+    turn_id: str = ""
+    heard_ms: int | None = None
+    total_ms: int | None = None
+    cut: bool = False
+    heard_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """One tool call of the agent and what became of it.
+
+    Attributes:
+        status: ``ok``; ``error`` (the webhook failed, the agent was told so); ``undeliverable`` (the
+            session that asked was gone).
+        latency_ms: from the agent's question to our answer.
+        detail: a short slug of the failure, or empty.
+    """
+
+    tool_call_id: str
+    name: str
+    status: Literal["ok", "error", "undeliverable"]
+    latency_ms: int
+    output: str = field(repr=False)
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAsked:
+    """The agent asked for a tool."""
+
+    tool_call_id: str
+    name: str
+    arguments: dict[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The caller talked over the agent and the agent's audio was cleared.
+
+    Attributes:
+        dropped_ms: agent audio that the caller will not hear.
+    """
+
+    at_s: float
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The call machine took an arrow to another state."""
+
+    at_s: float
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """The caller pressed a key. The digit is the caller's secret: it is never logged."""
+
+    at_s: float
+    digit: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over."""
+
+    at_s: float
+    ending: Ending
+    counters: dict[str, int | float]
+
+
+Happening = TranscriptEntry | ToolAsked | ToolRun | Interrupted | StateChanged | KeyPressed | CallEnded

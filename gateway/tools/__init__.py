@@ -1,0 +1,1 @@
+"""Answers the agent's tool calls from the operator's endpoints."""
