@@ -1,0 +1,12 @@
+"""What all tests share: a clean environment, and properties that do not fail because a machine is busy."""
+
+import os
+
+from hypothesis import settings
+
+# A developer's own GATEWAY_ variables must not decide whether tests pass.
+for _name in [name for name in os.environ if name.startswith("GATEWAY_")]:
+    del os.environ[_name]
+
+settings.register_profile("gateway", deadline=None)
+settings.load_profile("gateway")
