@@ -1,0 +1,162 @@
+"""The agent that hears and speaks: ears, voice and dialogue joined in one session.
+
+PURE but for what it asks its stage to run: recognition and speech synthesis happen off the loop.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from gateway.audio.pcm import to_bytes
+from gateway.sandbox.delivery import Delivery
+from gateway.sandbox.dialogue import Dialogue
+from gateway.sandbox.hearing import Ear
+from gateway.sandbox.scenario import Scenario, load
+from gateway.sandbox.stage import Agent, Stage, Timer
+from gateway.speech import stt, tts, vad
+from gateway.vatel.messages import (
+    Argument,
+    InputTranscript,
+    Interruption,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+)
+
+
+@cache
+def table_booking() -> Scenario:
+    """Return the scenario that comes with the package."""
+    return load((resources.files("gateway.sandbox") / "scenarios" / "table_booking.toml").read_text("utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Talker:
+    """An agent that holds a conversation in spoken English (extra ``demo``).
+
+    Attributes:
+        scenario: what it talks about; None books a table.
+        interrupt_after_ms: speech of the caller that stops the agent's own.
+        interim_every_ms: how often a transcript is guessed while the caller still speaks.
+    """
+
+    scenario: Scenario | None = None
+    voice: tts.Voice = tts.AGENT_VOICE
+    interrupt_after_ms: int = 120
+    interim_every_ms: int = 800
+
+    def cast(self, stage: Stage) -> Agent:
+        """Return the agent of a session.
+
+        Raises:
+            ConfigError: the extra is missing.
+        """
+        return _TalkingAgent(stage, self)
+
+
+class _TalkingAgent(Agent):
+    def __init__(self, stage: Stage, script: Talker) -> None:
+        super().__init__(stage)
+        self._script = script
+        self._scenario = script.scenario or table_booking()
+        self._ear = Ear(vad.speech(stt.RATE_HZ))
+        self._delivery = Delivery(stage)
+        self._dialogue = Dialogue(self._scenario, self, first_message=stage.opening.first_message)
+        self._next_interim_ms = 0
+        self._calls = 0
+        self._open_call = ""
+
+    def on_start(self, now: float) -> None:
+        self.stage.work(self._prepare, lambda _done, _now: None)
+        self._dialogue.on_start(now)
+
+    def _prepare(self) -> None:
+        """Load the recogniser's model and compile the grammars while the first message plays."""
+        for grammar in self._scenario.grammar.values():
+            stt.recogniser().learn(grammar.jsgf)
+
+    def on_audio(self, audio: bytes, now: float) -> None:
+        for edge in self._ear.push(audio):
+            if edge is vad.Edge.STARTED:
+                self._caller_started(now)
+            else:
+                self._caller_stopped()
+        if self._ear.speaking:
+            self._cut_in(now)
+            self._guess()
+
+    def _caller_started(self, now: float) -> None:
+        self._next_interim_ms = self._script.interim_every_ms
+        self.stage.send(SpeechStarted(self.stage.switches.emulated))
+        self._dialogue.on_caller_started(now)
+
+    def _cut_in(self, now: float) -> None:
+        if self._ear.speech_ms >= self._script.interrupt_after_ms and self._delivery.playing(now):
+            self._delivery.stop(now)
+            self.stage.send(Interruption())
+            self._dialogue.on_barge_in(now)
+            self._dialogue.on_caller_started(now)
+
+    def _guess(self) -> None:
+        if not self.stage.switches.interim or self._ear.speech_ms < self._next_interim_ms:
+            return
+        self._next_interim_ms += self._script.interim_every_ms
+        number = self._ear.utterances
+
+        def guessed(said: str | None, _now: float) -> None:
+            if said and self._ear.speaking and self._ear.utterances == number:
+                self._transcript(said, number, final=False)
+
+        self._understand(guessed)
+
+    def _caller_stopped(self) -> None:
+        self.stage.send(SpeechStopped())
+        number = self._ear.utterances
+
+        def understood(said: str | None, now: float) -> None:
+            if said:
+                self._transcript(said, number, final=True)
+            self._dialogue.on_heard(said, now)
+
+        self._understand(understood)
+
+    def _understand(self, then: Callable[[str | None, float], None]) -> None:
+        grammar = self._dialogue.grammar
+        if grammar is not None:
+            pcm, jsgf = self._ear.utterance(), grammar.jsgf
+            self.stage.work(lambda: stt.recogniser().recognise(jsgf, pcm), then)
+
+    def _transcript(self, said: str, number: int, *, final: bool) -> None:
+        turn_id = f"caller-{number}" if self.stage.switches.transcript_turn_ids else None
+        self.stage.send(InputTranscript(said, turn_id, final))
+
+    def on_tool_output(self, tool_call_id: str, output: str, now: float) -> None:
+        if tool_call_id == self._open_call:
+            self._open_call = ""
+            self._dialogue.on_tool_output(output, now)
+
+    def say(self, text: str, now: float) -> None:
+        """Speak (the dialogue asks)."""
+        voice = self._script.voice
+        self.stage.work(
+            lambda: to_bytes(tts.render(text, voice)),
+            lambda audio, later: self._speak(audio, text, later),
+        )
+
+    def _speak(self, audio: bytes, text: str, now: float) -> None:
+        self._delivery.turn(audio, text, now, self._dialogue.on_played)
+
+    def call_tool(self, name: str, arguments: tuple[Argument, ...]) -> None:
+        """Call a tool (the dialogue asks)."""
+        self._calls += 1
+        self._open_call = f"call-{self._calls}"
+        self.stage.send(ToolCall(self._open_call, name, arguments))
+
+    def at(self, when: float, act: Callable[[float], None]) -> Timer:
+        """Call ``act(now)`` at a time (the dialogue asks)."""
+        return self.stage.at(when, act)
+
+    def hang_up(self) -> None:
+        """End the session (the dialogue asks)."""
+        self.stage.end()

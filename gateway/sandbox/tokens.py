@@ -1,0 +1,85 @@
+"""Session tokens: shaped as a JWT, good for one connection, for a while.
+
+PURE. Vatel publishes neither algorithm nor claims beyond ``scopes``; clients must take the token as opaque.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from gateway.sandbox.stage import Opening
+
+Refusal = Literal["invalid", "expired", "used"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token lets its bearer do."""
+
+    agent_id: UUID
+    scopes: tuple[str, ...] = ("voice",)
+    opening: Opening = field(default_factory=Opening)
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Tokens:
+    """Mints tokens and takes each back once. Lives as long as the sandbox.
+
+    Args:
+        secret: signs the tokens.
+        ttl_s: how long a token is good for.
+    """
+
+    def __init__(self, secret: bytes, ttl_s: float) -> None:
+        self._secret = secret
+        self._ttl_s = ttl_s
+        self._serial = 0
+        self._open: dict[str, tuple[float, Grant]] = {}
+        self._spent: dict[str, float] = {}
+
+    def mint(self, grant: Grant, now: float, issued_at: int) -> str:
+        """Return a token for a grant.
+
+        Args:
+            now: seconds, monotonic: what expiry goes by.
+            issued_at: seconds since 1970, for the claims people read.
+        """
+        self._forget(now)
+        self._serial += 1
+        claims = {
+            "jti": str(self._serial),
+            "agent_id": str(grant.agent_id),
+            "scopes": list(grant.scopes),
+            "iat": issued_at,
+            "exp": issued_at + int(self._ttl_s),
+        }
+        parts = ({"alg": "HS256", "typ": "JWT"}, claims)
+        body = ".".join(_encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+        signature = hmac.new(self._secret, body.encode(), hashlib.sha256).digest()
+        token = f"{body}.{_encode(signature)}"
+        self._open[token] = (now + self._ttl_s, grant)
+        return token
+
+    def claim(self, token: str, now: float) -> Grant | Refusal:
+        """Take a token back: the grant, the first time; else why not."""
+        expires_at, grant = self._open.pop(token, (0.0, None))
+        if grant is None:
+            return "used" if token in self._spent else "invalid"
+        if now >= expires_at:
+            return "expired"
+        self._spent[token] = expires_at
+        return grant
+
+    def _forget(self, now: float) -> None:
+        """Drop what can no longer be claimed, oldest first."""
+        while self._open and now >= self._open[oldest := next(iter(self._open))][0]:
+            del self._open[oldest]
+        while self._spent and now >= self._spent[oldest := next(iter(self._spent))]:
+            del self._spent[oldest]
