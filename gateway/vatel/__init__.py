@@ -1,0 +1,1 @@
+"""The agent's leg: Vatel's voice socket and its REST API."""
