@@ -61,7 +61,8 @@ def payload(text: str) -> bytes:
         decoded = a2b_base64(text, strict_mode=True)
     except ValueError:
         raise CallerProtocolError("payload must be base64", reason="bad_base64") from None
-    if text[-1] == "=" and not _unused_bits_are_zero(text):
+    # Before Python 3.13 strict mode lets padding after a complete group pass.
+    if len(text) % 4 or (text[-1] == "=" and not _unused_bits_are_zero(text)):
         raise CallerProtocolError("payload must be canonical base64", reason="bad_base64")
     return decoded
 

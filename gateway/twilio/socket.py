@@ -109,7 +109,7 @@ class CallerSocket:
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
 
     def send(self, text: str) -> bool:
-        """Write one text frame now; False, and nothing written, when the queue is full or the end has begun."""
+        """Write one text frame now; return False, writing nothing, if the queue is full or the end has begun."""
         transport = self._transport
         if self._closing is not None or transport.is_closing():
             return False
