@@ -37,8 +37,8 @@ class _Format:
 def read(source: Path | bytes) -> tuple[Pcm, int]:
     """Read a WAV of PCM16 or µ-law, mono or stereo.
 
-    Stereo is mixed to mono as the mean of both channels, rounded down. A header that claims more than there is (a
-    recording cut short, a stream with an unknown length) is believed as far as the data goes; a frame cut
+    Stereo is mixed to mono as the mean of both channels, rounded down. A header that claims more than there
+    is (a recording cut short, a stream of unknown length) is believed as far as the data goes; a frame cut
     in the middle is dropped.
 
     Args:
@@ -120,7 +120,7 @@ def write(path: Path, pcm: Pcm, rate_hz: int) -> None:
         ValueError: more than a WAV can hold (4 GiB).
         OSError: the file cannot be written.
     """
-    _write(path, linear.to_bytes(pcm), channels=1, rate_hz=rate_hz)
+    _write(path, pcm, channels=1, rate_hz=rate_hz)
 
 
 def write_stereo(path: Path, left: Pcm, right: Pcm, rate_hz: int) -> None:
@@ -128,12 +128,13 @@ def write_stereo(path: Path, left: Pcm, right: Pcm, rate_hz: int) -> None:
     pairs = np.zeros((max(len(left), len(right)), 2), dtype=np.int16)
     pairs[: len(left), 0] = left
     pairs[: len(right), 1] = right
-    _write(path, linear.to_bytes(pairs), channels=2, rate_hz=rate_hz)
+    _write(path, pairs, channels=2, rate_hz=rate_hz)
 
 
-def _write(path: Path, body: bytes, *, channels: int, rate_hz: int) -> None:
-    if len(body) + _HEADER.size > 0xFFFF_FFFF:
-        raise ValueError(f"{path.name}: {len(body)} bytes of audio do not fit a WAV file (4 GiB)")
+def _write(path: Path, samples: Pcm, *, channels: int, rate_hz: int) -> None:
+    if samples.nbytes + _HEADER.size > 0xFFFF_FFFF:
+        raise ValueError(f"{path.name}: {samples.nbytes} bytes of audio do not fit a WAV file (4 GiB)")
+    body = linear.to_bytes(samples)
     frame_bytes = channels * linear.SAMPLE_BYTES
     header = _HEADER.pack(
         *(b"RIFF", _HEADER.size - 8 + len(body), b"WAVE"),
