@@ -37,10 +37,11 @@ AGENT_HZ = 24_000
 _RATIO = AGENT_HZ // PHONE_HZ
 
 _Real = npt.NDArray[np.float64]
+_Samples = npt.NDArray[np.floating]
 
-# 0-d arrays: numpy converts a Python scalar anew on each call, at 0.2 µs.
-_LOWEST = np.array(-32_768, dtype=np.float32)
-_HIGHEST = np.array(32_767, dtype=np.float32)
+# As 0-d arrays of the type of what they bound: any other scalar numpy converts anew on each call, at 0.2 µs.
+_SINGLE = (np.array(-32_768, dtype=np.float32), np.array(32_767, dtype=np.float32))
+_DOUBLE = (np.array(-32_768, dtype=np.float64), np.array(32_767, dtype=np.float64))
 
 
 class Resampler(Protocol):
@@ -73,11 +74,12 @@ def make_resampler(kind: Kind, from_hz: int, to_hz: int) -> Resampler:
     raise ValueError(f"resampler kind must be 'soxr' or 'low_delay', not {kind!r}")
 
 
-def _saturate(samples: npt.NDArray[np.floating]) -> Pcm:
+def _saturate(samples: _Samples, bounds: tuple[_Samples, _Samples]) -> Pcm:
     """Round to int16, clipped, never wrapped. Works in place: `samples` is spent."""
+    lowest, highest = bounds
     np.rint(samples, out=samples)
-    np.minimum(samples, _HIGHEST, out=samples)
-    np.maximum(samples, _LOWEST, out=samples)
+    np.minimum(samples, highest, out=samples)
+    np.maximum(samples, lowest, out=samples)
     return samples.astype(np.int16)
 
 
@@ -105,7 +107,7 @@ class SoxrResampler:
 
     def push(self, pcm: Pcm) -> Pcm:
         """Take in samples; return those that are ready."""
-        ready = _saturate(self._stream.resample_chunk(pcm.astype(np.float32)))
+        ready = _saturate(self._stream.resample_chunk(pcm.astype(np.float32)), _SINGLE)
         self._taken += len(pcm)
         self._given += len(ready)
         return ready
@@ -119,7 +121,7 @@ class SoxrResampler:
         rest = [self._stream.resample_chunk(_SOXR_PADDING)]
         rest.append(self._stream.resample_chunk(_SOXR_PADDING[:0], last=True))
         self._restart()
-        return _saturate(np.concatenate(rest)[:owed])
+        return _saturate(np.concatenate(rest)[:owed], _SINGLE)
 
 
 # The prototype runs at 24 kHz. 95 taps either side of the centre are 3.96 ms. The pass band ends with the
@@ -232,7 +234,7 @@ class FirResampler:
         # BLAS wants the overlapping windows side by side: a copy, made anew each time, because kept between
         # calls it would be most of what a call costs in memory (250 kB) and save nothing.
         product = self._windows[:rows].astype(np.float64) @ self._taps
-        ready = _saturate(product).reshape(-1)[self._skip : hops * self._hop_out]
+        ready = _saturate(product, _DOUBLE).reshape(-1)[self._skip : hops * self._hop_out]
         used = hops * self._hop_in
         self._filled = end - used
         self._samples[: self._filled] = self._samples[used:end]
