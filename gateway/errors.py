@@ -42,12 +42,22 @@ class ApiError(GatewayError):
     Attributes:
         status: the HTTP status, or 0 when there was no answer (connect failure, timeout).
         code: the vendor's own error number, when its body names one.
+        retry_after_s: how long the vendor asks to wait before another try, when it says so.
     """
 
-    def __init__(self, message: str, *, reason: str, status: int = 0, code: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        status: int = 0,
+        code: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message, reason=reason)
         self.status = status
         self.code = code
+        self.retry_after_s = retry_after_s
 
 
 class TwilioApiError(ApiError):
