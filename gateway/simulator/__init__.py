@@ -1,0 +1,1 @@
+"""A Twilio: signed webhooks, TwiML, media streams with a real playout clock, REST (demo, tests, load)."""

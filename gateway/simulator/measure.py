@@ -1,0 +1,83 @@
+"""Measure a call on what was heard, never on the wire. PURE."""
+
+from typing import Final
+
+from gateway.audio import ulaw
+from gateway.simulator import tone
+from gateway.simulator.ear import loud_blocks, talks
+from gateway.simulator.playout import Spurt
+from gateway.simulator.promises import Limits, judge
+from gateway.simulator.record import CallRecord, StreamRecord
+from gateway.simulator.report import CallReport, StreamReport
+
+_SAMPLES_PER_MS: Final = 8
+_BLOCK_MS: Final = 20
+
+
+def make(record: CallRecord, limits: Limits) -> CallReport:
+    """Measure a call and judge it."""
+    streams = tuple(_stream(stream) for stream in record.streams)
+    found = _tone(record)
+    faults = (*record.faults, *(fault for stream in record.streams for fault in stream.faults))
+    draft = CallReport(
+        call_sid=record.call_sid,
+        ending=record.ending,
+        ended_by=record.ended_by,
+        answer_ms=record.answer_ms,
+        setup_ms=record.setup_ms,
+        duration_s=record.duration_s,
+        verbs=record.verbs,
+        after_stream=_after_stream(record.verbs),
+        streams=streams,
+        missed=record.missed,
+        faults=faults,
+        tone=found,
+        promises=(),
+        record=record,
+    )
+    return judge(draft, limits)
+
+
+def _after_stream(verbs: tuple[str, ...]) -> str | None:
+    if "Connect" not in verbs:
+        return None
+    rest = verbs[verbs.index("Connect") + 1 :]
+    return rest[0] if rest else None
+
+
+def _tone(record: CallRecord) -> tone.ToneMatch | None:
+    if record.tone is None or not record.streams or not record.streams[0].heard:
+        return None
+    return tone.match(ulaw.decode(record.streams[0].heard), record.tone[0])
+
+
+def _stream(record: StreamRecord) -> StreamReport:
+    loud = loud_blocks(ulaw.decode(record.heard))
+    offset_blocks = round(record.spoken_offset / _SAMPLES_PER_MS / _BLOCK_MS)
+    spoken = loud_blocks(ulaw.decode(record.spoken))[: max(0, len(loud) - offset_blocks)]
+    together = int((loud[offset_blocks : offset_blocks + len(spoken)] & spoken).sum())
+    return StreamReport(
+        origin_s=record.origin_s,
+        length_ms=record.samples // _SAMPLES_PER_MS,
+        first_audio_ms=record.spurts[0].start // _SAMPLES_PER_MS if record.spurts else None,
+        talk=talks(loud),
+        turns=record.spurts,
+        gaps_ms=tuple((gap.stop - gap.start) / 8 for spurt in record.spurts for gap in spurt.gaps),
+        talk_over_ms=together * _BLOCK_MS,
+        barge_in_ms=tuple(_barge_in(record.spurts, cut) for cut in record.cuts),
+        tail_lost_ms=record.buffered / _SAMPLES_PER_MS,
+        frames_sent=record.frames,
+        frames_dropped=record.dropped_frames,
+        messages_received=record.messages,
+        marks=record.marks,
+        marks_echoed=record.marks_echoed,
+        clears=record.clears,
+        faults=record.faults,
+    )
+
+
+def _barge_in(spurts: tuple[Spurt, ...], cut: int) -> float | None:
+    for spurt in spurts:
+        if spurt.start <= cut < spurt.stop:
+            return (spurt.stop - cut) / _SAMPLES_PER_MS
+    return None

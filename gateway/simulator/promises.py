@@ -1,0 +1,116 @@
+"""What a good call must keep, and whether this one did. PURE."""
+
+from dataclasses import dataclass, replace
+
+from gateway.simulator.codes import NOISE
+from gateway.simulator.record import EndedBy
+from gateway.simulator.report import CallReport, Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers a call is held to; None: not judged.
+
+    Attributes:
+        setup_ms: voice webhook to ``start``.
+        first_audio_ms: ``start`` to the first sample heard.
+        barge_in_ms: first interrupting sample sent to last agent sample heard.
+        tail_lost_ms: audio lost when the gateway ended the call.
+        ended_by: who should end it.
+        tone_hz: how far the tone may stray.
+        tone_samples: how many samples may be missing or too many.
+    """
+
+    setup_ms: float | None = 2_000.0
+    first_audio_ms: float | None = None
+    gaps: int | None = 0
+    barge_in_ms: float | None = None
+    tail_lost_ms: float | None = 0.0
+    ended_by: EndedBy | None = None
+    tone_hz: float = 1.0
+    tone_sinad_db: float = 34.0
+    tone_samples: int = 160
+
+
+def judge(report: CallReport, limits: Limits) -> CallReport:
+    """Return the report with every promise that applies to it."""
+    promises = [
+        _streamed(report),
+        *_times(report, limits),
+        *_audio(report, limits),
+        *_tone(report, limits),
+        *_conduct(report, limits),
+    ]
+    return replace(report, promises=tuple(promises))
+
+
+def _at_most(name: str, value: float | None, limit: float | None, unit: str = "ms") -> list[Promise]:
+    if limit is None:
+        return []
+    measured = "never" if value is None else f"{value:.0f} {unit}".rstrip()
+    return [Promise(name, value is not None and value <= limit, measured, f"{limit:.0f} {unit}".rstrip())]
+
+
+def _streamed(report: CallReport) -> Promise:
+    return Promise("audio streamed", bool(report.streams), f"{len(report.streams)} streams", "at least 1")
+
+
+def _times(report: CallReport, limits: Limits) -> list[Promise]:
+    first = report.streams[0].first_audio_ms if report.streams else None
+    return [
+        *_at_most("set-up", report.setup_ms, limits.setup_ms),
+        *_at_most("first audio", first, limits.first_audio_ms),
+    ]
+
+
+def _audio(report: CallReport, limits: Limits) -> list[Promise]:
+    gaps = sum(len(stream.gaps_ms) for stream in report.streams)
+    cut_ins = [value for stream in report.streams for value in stream.barge_in_ms]
+    promises = _at_most("gaps in the agent's speech", gaps, limits.gaps, "")
+    if cut_ins:
+        worst = max((value for value in cut_ins if value is not None), default=0.0)
+        promises += _at_most("barge-in to silence", worst, limits.barge_in_ms)
+    if report.streams and report.ended_by == "gateway":
+        lost = report.streams[-1].tail_lost_ms
+        promises += _at_most("last words heard", lost, limits.tail_lost_ms, "ms lost")
+    return promises
+
+
+def _tone(report: CallReport, limits: Limits) -> list[Promise]:
+    sent = report.record.tone
+    if sent is None or not report.record.streams or not report.record.streams[0].heard:
+        return []
+    hz, samples = sent
+    found = report.tone
+    if found is None:
+        return [Promise("tone came back", False, "no tone", f"{hz:.0f} Hz")]
+    off_hz, off_samples = abs(found.hz - hz), abs(found.samples - samples)
+    faults = found.holes + found.clicks + found.phase_jumps
+    return [
+        Promise("tone frequency", off_hz <= limits.tone_hz, f"{found.hz:.2f} Hz", f"{hz:.0f} Hz"),
+        Promise(
+            "tone SINAD",
+            found.sinad_db >= limits.tone_sinad_db,
+            f"{found.sinad_db:.1f} dB",
+            f"at least {limits.tone_sinad_db:.0f} dB",
+        ),
+        Promise(
+            "tone length",
+            off_samples <= limits.tone_samples,
+            f"{found.samples} samples",
+            f"{samples} ± {limits.tone_samples}",
+        ),
+        Promise("tone unbroken", not faults, f"{faults} holes, clicks, jumps", "0"),
+    ]
+
+
+def _conduct(report: CallReport, limits: Limits) -> list[Promise]:
+    serious = [fault.code for fault in report.faults if fault.code not in NOISE]
+    promises = [
+        Promise("no Twilio errors", not serious, ", ".join(map(str, serious)) or "none", "none"),
+        Promise("script kept", not report.missed, "; ".join(report.missed) or "every step", "every step"),
+    ]
+    if limits.ended_by is not None:
+        held = report.ended_by == limits.ended_by
+        promises.append(Promise("ended by", held, report.ended_by, limits.ended_by))
+    return promises

@@ -1,0 +1,95 @@
+"""What a call left behind, raw: the numbers and the audio from which its report is made. PURE."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.simulator.codes import Fault
+from gateway.simulator.playout import Spurt
+
+EndedBy = Literal["caller", "gateway", "twilio"]
+Ending = Literal[
+    "caller_hung_up",
+    "rest_completed",
+    "rest_canceled",
+    "twiml_hangup",
+    "twiml_exhausted",
+    "rejected",
+    "webhook_failed",
+    "stream_reset",
+    "time_limit",
+]
+ENDED_BY: dict[Ending, EndedBy] = {
+    "caller_hung_up": "caller",
+    "rest_completed": "gateway",
+    "rest_canceled": "gateway",
+    "twiml_hangup": "gateway",
+    "twiml_exhausted": "gateway",
+    "rejected": "gateway",
+    "webhook_failed": "gateway",
+    "stream_reset": "twilio",
+    "time_limit": "twilio",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One media stream. Positions are samples at 8 kHz on the caller's clock.
+
+    Attributes:
+        origin_s: the loop's time at sample 0: the instant ``start`` was sent.
+        samples: length of the stream.
+        heard: µ-law the caller heard, one byte a sample; empty when not kept.
+        spoken: µ-law the caller sent, from ``spoken_offset`` on; empty when not kept.
+        cuts: where the caller cut in.
+        buffered: bytes that waited to be heard when the stream ended.
+        flushed: bytes that ``clear`` dropped.
+        faults: Twilio's codes, each once.
+    """
+
+    origin_s: float
+    samples: int
+    spurts: tuple[Spurt, ...]
+    heard: bytes
+    spoken: bytes
+    spoken_offset: int
+    cuts: tuple[int, ...]
+    buffered: int
+    flushed: int
+    received: int
+    clears: int
+    frames: int
+    dropped_frames: int
+    messages: int
+    marks: int
+    marks_echoed: int
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call.
+
+    Attributes:
+        answer_ms: voice webhook sent to its TwiML read; None when it failed.
+        setup_ms: voice webhook sent to ``start`` sent; None without a stream.
+        verbs: TwiML verbs in the order they ran.
+        missed: the caller's steps whose deadline passed.
+        faults: Twilio's codes outside the streams.
+        tone: frequency and samples of the tone the caller sent, if it sent one.
+    """
+
+    call_sid: str
+    ending: Ending
+    answer_ms: float | None
+    setup_ms: float | None
+    duration_s: float
+    verbs: tuple[str, ...]
+    streams: tuple[StreamRecord, ...]
+    missed: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    tone: tuple[float, int] | None = None
+
+    @property
+    def ended_by(self) -> EndedBy:
+        """Who ended the call."""
+        return ENDED_BY[self.ending]

@@ -1,0 +1,150 @@
+"""What the caller experienced: the report of a call, for programs and for people. PURE."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gateway.simulator.codes import NOISE, Fault
+from gateway.simulator.ear import Talk
+from gateway.simulator.playout import Spurt
+from gateway.simulator.record import CallRecord, EndedBy, Ending
+from gateway.simulator.tone import ToneMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One thing that was to hold.
+
+    Attributes:
+        measured: with its unit, for people.
+        limit: with its unit, for people.
+    """
+
+    name: str
+    held: bool
+    measured: str
+    limit: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.measured} (limit {self.limit})"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """One media stream; times in milliseconds from its ``start``.
+
+    Attributes:
+        origin_s: the loop's time of millisecond 0, to compare with other clocks of the process.
+        first_audio_ms: when the caller first heard anything of the agent; None: never.
+        talk: audible speech of the agent, pauses of up to 300 ms included.
+        turns: the agent's turns as they were played, with their underruns.
+        gaps_ms: each underrun's length.
+        talk_over_ms: how long both were audible at once.
+        barge_in_ms: for each time the caller cut in, how long the agent was still heard;
+            None: it was not speaking any more.
+        tail_lost_ms: audio that still waited when the stream ended.
+    """
+
+    origin_s: float
+    length_ms: int
+    first_audio_ms: int | None
+    talk: tuple[Talk, ...]
+    turns: tuple[Spurt, ...]
+    gaps_ms: tuple[float, ...]
+    talk_over_ms: int
+    barge_in_ms: tuple[float | None, ...]
+    tail_lost_ms: float
+    frames_sent: int
+    frames_dropped: int
+    messages_received: int
+    marks: int
+    marks_echoed: int
+    clears: int
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """One call, judged.
+
+    Attributes:
+        after_stream: the TwiML verb that ran after the first stream; None: none did.
+        faults: Twilio's codes, of the call and its streams.
+        record: the raw numbers and audio.
+    """
+
+    call_sid: str
+    ending: Ending
+    ended_by: EndedBy
+    answer_ms: float | None
+    setup_ms: float | None
+    duration_s: float
+    verbs: tuple[str, ...]
+    after_stream: str | None
+    streams: tuple[StreamReport, ...]
+    missed: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    tone: ToneMatch | None
+    promises: tuple[Promise, ...]
+    record: CallRecord
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise held."""
+        return all(promise.held for promise in self.promises)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report for JSON: plain values, without the audio."""
+        plain = {
+            name: getattr(self, name) for name in CallReport.__slots__ if name not in ("record", "promises")
+        }
+        return {
+            **{name: _plain(value) for name, value in plain.items()},
+            "promises": [asdict(promise) for promise in self.promises],
+            "kept": self.kept,
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def human(report: CallReport) -> str:
+    """Write the report for people: one thing a line."""
+    lines = [
+        f"call      {report.ending.replace('_', ' ')} (by the {report.ended_by}), {report.duration_s:.1f} s",
+        f"set-up    {_ms(report.setup_ms)} from webhook to stream (TwiML in {_ms(report.answer_ms)})",
+        f"TwiML     {' > '.join(report.verbs) or 'none'}",
+    ]
+    for stream in report.streams:
+        lines += _stream_lines(stream)
+    if report.tone is not None:
+        found = report.tone
+        lines.append(
+            f"tone      {found.hz:.1f} Hz, SINAD {found.sinad_db:.1f} dB, {found.dbfs:.1f} dBFS, "
+            f"{found.samples} samples, {found.holes} holes, {found.clicks} clicks"
+        )
+    lines += [f"twilio    {fault}{' (noise)' if fault.code in NOISE else ''}" for fault in report.faults]
+    lines += [f"missed    {step}" for step in report.missed]
+    lines += [f"{'kept' if each.held else 'BROKEN':9} {each}" for each in report.promises]
+    return "\n".join(lines)
+
+
+def _stream_lines(stream: StreamReport) -> list[str]:
+    talked_ms = sum(talk.stop_ms - talk.start_ms for talk in stream.talk)
+    lines = [
+        f"heard     first audio {_ms(stream.first_audio_ms)}, agent audible {talked_ms / 1000:.1f} s "
+        f"of {stream.length_ms / 1000:.1f} s in {len(stream.talk)} stretches",
+        f"quality   {len(stream.gaps_ms)} gaps ({sum(stream.gaps_ms):.0f} ms), "
+        f"{stream.talk_over_ms} ms both at once, {stream.tail_lost_ms:.0f} ms unheard at the end",
+        f"wire      {stream.frames_sent} frames sent ({stream.frames_dropped} dropped), "
+        f"{stream.messages_received} messages received, {stream.marks_echoed}/{stream.marks} marks, "
+        f"{stream.clears} clears",
+    ]
+    lines += [f"barge-in  silence after {_ms(value)}" for value in stream.barge_in_ms]
+    return lines
+
+
+def _ms(value: float | None) -> str:
+    return "never" if value is None else f"{value:.0f} ms"

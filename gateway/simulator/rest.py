@@ -1,0 +1,191 @@
+"""Twilio's Calls resource: create, fetch, update, with its errors (reference sections 7 and 9)."""
+
+import base64
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from gateway.simulator.call import Call
+from gateway.simulator.forms import API_VERSION, FINAL, Form, Identity
+from gateway.simulator.options import CallOptions, Fetch, Inline, Source
+from gateway.simulator.progress import CallbackOptions
+
+_LIVE: Final = frozenset({"queued", "initiated", "ringing", "in-progress"})
+_WAITING: Final = frozenset({"queued", "initiated", "ringing"})
+_MAX_TWIML_CHARS: Final = 4_000
+
+Dial = Callable[[Identity, Source, CallOptions], Call]
+
+
+class CallsApi:
+    """Answers ``/2010-04-01/Accounts/{AC}/Calls``. Lives as long as the simulator.
+
+    Args:
+        calls: every call of the simulator, live or over, by sid.
+        dial: starts an outbound call.
+
+    Attributes:
+        refuse_next: how many requests are yet to be answered 429.
+    """
+
+    def __init__(self, account_sid: str, auth_token: str, calls: dict[str, Call], dial: Dial) -> None:
+        self.refuse_next = 0
+        self._account_sid = account_sid
+        login = base64.b64encode(f"{account_sid}:{auth_token}".encode()).decode()
+        self._authorization = f"Basic {login}"
+        self._calls = calls
+        self._dial = dial
+
+    def application(self) -> web.Application:
+        """Build the aiohttp application."""
+        app = web.Application()
+        calls = f"/{API_VERSION}/Accounts/{{account}}/Calls"
+        app.router.add_post(f"{calls}.json", self._create)
+        app.router.add_get(f"{calls}/{{call}}.json", self._fetch)
+        app.router.add_post(f"{calls}/{{call}}.json", self._update)
+        return app
+
+    async def _create(self, request: web.Request) -> web.Response:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        form = await _form(request)
+        values = dict(form)
+        fault = _create_fault(values)
+        if fault is not None:
+            return fault
+        identity = Identity(
+            account_sid=self._account_sid,
+            call_sid=f"CA{secrets.token_hex(16)}",
+            caller=values["From"],
+            called=values["To"],
+            direction="outbound-api",
+        )
+        source = _source(values)
+        assert source is not None
+        call = self._dial(identity, source, CallOptions(callbacks=_callbacks(form)))
+        return web.json_response(resource(call), status=201)
+
+    async def _fetch(self, request: web.Request) -> web.Response:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        call = self._calls.get(request.match_info["call"])
+        return web.json_response(resource(call)) if call is not None else _not_found(request)
+
+    async def _update(self, request: web.Request) -> web.Response:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        call = self._calls.get(request.match_info["call"])
+        if call is None:
+            return _not_found(request)
+        values = dict(await _form(request))
+        if call.status not in _LIVE:
+            return _error(400, 21220, "Call is not in-progress. Cannot redirect.")
+        source = _source(values)
+        if values.get("Status") == "completed":
+            call.end("rest_completed")
+        elif values.get("Status") == "canceled":
+            if call.status in _WAITING:
+                call.end("rest_canceled")
+        elif source is not None:
+            call.redirect(source)
+        return web.json_response(resource(call))
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        if request.headers.get("Authorization") != self._authorization:
+            return _error(401, 20003, "Authenticate")
+        if self.refuse_next:
+            self.refuse_next -= 1
+            refused = _error(429, 20429, "Too Many Requests")
+            refused.headers["Twilio-Concurrent-Requests"] = "101"
+            return refused
+        if request.match_info["account"] != self._account_sid:
+            return _not_found(request)
+        return None
+
+
+async def _form(request: web.Request) -> Form:
+    return parse_qsl(await request.text(), keep_blank_values=True)
+
+
+def _create_fault(values: dict[str, str]) -> web.Response | None:
+    if not values.get("To"):
+        return _error(400, 21201, "No 'To' number is specified")
+    if not values["To"].startswith(("+", "client:", "sip:")):
+        return _error(400, 21211, "The 'To' phone number provided is not valid.")
+    if not values.get("From"):
+        return _error(400, 21213, "No 'From' number is specified")
+    if _source(values) is None:
+        return _error(400, 21205, "Url parameter is required.")
+    if len(values.get("Twiml", "")) > _MAX_TWIML_CHARS:
+        return _error(400, 21205, "Twiml must have at most 4000 characters.")
+    return None
+
+
+def _source(values: dict[str, str]) -> Source | None:
+    # Url wins when both are given.
+    if values.get("Url"):
+        return Fetch(values["Url"], "GET" if values.get("Method") == "GET" else "POST")
+    return Inline(values["Twiml"]) if values.get("Twiml") else None
+
+
+def _callbacks(form: Form) -> CallbackOptions:
+    values = dict(form)
+    # The key is repeated, once for each event.
+    events = tuple(value for name, value in form if name == "StatusCallbackEvent")
+    return CallbackOptions(
+        url=values.get("StatusCallback"),
+        method="GET" if values.get("StatusCallbackMethod") == "GET" else "POST",
+        events=events or ("completed",),
+    )
+
+
+def resource(call: Call) -> dict[str, Any]:
+    """Write a call as the REST API shows it: durations are strings, dates RFC 2822."""
+    identity, now = call.identity, format_datetime(datetime.now(UTC))
+    uri = f"/{API_VERSION}/Accounts/{identity.account_sid}/Calls/{identity.call_sid}"
+    over = call.status in FINAL
+    return {
+        "sid": identity.call_sid,
+        "account_sid": identity.account_sid,
+        "api_version": API_VERSION,
+        "status": call.status,
+        "direction": identity.direction,
+        "from": identity.caller,
+        "from_formatted": identity.caller,
+        "to": identity.called,
+        "to_formatted": identity.called,
+        "date_created": now,
+        "date_updated": now,
+        "start_time": None,
+        "end_time": now if over else None,
+        "duration": str(round(call.duration_s)) if over else None,
+        "price": None,
+        "price_unit": "USD",
+        "answered_by": None,
+        "parent_call_sid": None,
+        "queue_time": "0",
+        "uri": f"{uri}.json",
+        "subresource_uris": {"recordings": f"{uri}/Recordings.json"},
+    }
+
+
+def _error(status: int, code: int, message: str) -> web.Response:
+    body = {
+        "code": code,
+        "message": message,
+        "more_info": f"https://www.twilio.com/docs/errors/{code}",
+        "status": status,
+    }
+    return web.json_response(body, status=status)
+
+
+def _not_found(request: web.Request) -> web.Response:
+    return _error(404, 20404, f"The requested resource {request.path} was not found")

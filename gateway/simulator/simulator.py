@@ -1,0 +1,140 @@
+"""A Twilio on this machine: makes calls to a voice webhook, answers the Calls REST API, keeps one clock."""
+
+import asyncio
+import secrets
+import ssl
+from collections import deque
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from aiohttp import web
+
+from gateway.simulator import events, measure
+from gateway.simulator.call import Call
+from gateway.simulator.caller import Caller, SilentCaller
+from gateway.simulator.forms import FINAL, Identity
+from gateway.simulator.options import CallOptions, Exchange, Fetch, Source
+from gateway.simulator.pacer import Pacer
+from gateway.simulator.promises import Limits
+from gateway.simulator.report import CallReport
+from gateway.simulator.rest import CallsApi
+from gateway.simulator.webhook import Webhooks
+
+_REMEMBERED_CALLS: Final = 1_000
+CALLER_NUMBER: Final = "+15005550006"
+GATEWAY_NUMBER: Final = "+15005550001"
+
+
+class Simulator:
+    """Twilio's end of any number of calls; ``async with`` it, in one task. Lives as long as its process.
+
+    Args:
+        rest_port: of the REST API on 127.0.0.1; 0 takes a free one, see ``rest_url``.
+        watch: told what happens in live calls, from inside the loop: it must be quick.
+        tls: trust for ``wss`` and ``https``; the system's by default.
+        callee: who answers calls that the REST API creates.
+
+    Attributes:
+        rest_url: what to give the gateway as ``GATEWAY_TWILIO__API_BASE_URL``.
+        outbound: reports of the latest calls that the REST API created.
+    """
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        *,
+        rest_port: int = 0,
+        watch: events.Watcher = events.ignore,
+        tls: ssl.SSLContext | None = None,
+        callee: Caller | None = None,
+    ) -> None:
+        self.rest_url = ""
+        self.outbound: deque[CallReport] = deque(maxlen=_REMEMBERED_CALLS)
+        self.pacer = Pacer()
+        self._account_sid = account_sid
+        self._auth_token = auth_token
+        self._rest_port = rest_port
+        self._watch = watch
+        self._tls = tls
+        self._callee = callee or SilentCaller(seconds=30)
+        self._calls: dict[str, Call] = {}
+        self.rest = CallsApi(account_sid, auth_token, self._calls, self._dial)
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start the clock and the REST API."""
+        async with AsyncExitStack() as stack:
+            # No cookies, no shared limit: each request stands for another of Twilio's machines.
+            session = await stack.enter_async_context(
+                aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(limit=0, ssl=self._tls or True),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                )
+            )
+            self._exchange = Exchange(
+                webhooks=Webhooks(session, self._auth_token),
+                pacer=self.pacer,
+                auth_token=self._auth_token,
+                watch=self._watch,
+                tls=self._tls,
+            )
+            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            stack.callback(self.pacer.stop)
+            self._tasks.create_task(self.pacer.run())
+            await self._serve(stack)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the calls that the REST API created, then stop everything."""
+        for call in self._calls.values():
+            call.end("time_limit")
+        await self._exit.__aexit__(kind, error, trace)
+
+    async def call(
+        self,
+        voice_url: str,
+        caller: Caller,
+        *,
+        from_: str = CALLER_NUMBER,
+        to: str = GATEWAY_NUMBER,
+        options: CallOptions | None = None,
+        limits: Limits | None = None,
+    ) -> CallReport:
+        """Make one inbound call, wait until it is over, and report on it."""
+        call_sid = f"CA{secrets.token_hex(16)}"
+        identity = Identity(self._account_sid, call_sid, caller=from_, called=to)
+        call = self._remember(identity, caller, Fetch(voice_url), options or CallOptions())
+        return measure.make(await call.run(), limits or Limits())
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        runner = web.AppRunner(self.rest.application(), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", self._rest_port)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        self.rest_url = f"http://{host}:{port}"
+
+    def _remember(self, identity: Identity, caller: Caller, source: Source, options: CallOptions) -> Call:
+        while len(self._calls) >= _REMEMBERED_CALLS:
+            oldest = next((sid for sid, call in self._calls.items() if call.status in FINAL), None)
+            if oldest is None:
+                break
+            del self._calls[oldest]
+        call = Call(self._exchange, identity, caller, source, options)
+        self._calls[identity.call_sid] = call
+        return call
+
+    def _dial(self, identity: Identity, source: Source, options: CallOptions) -> Call:
+        call = self._remember(identity, self._callee, source, options)
+        self._tasks.create_task(self._run_outbound(call))
+        return call
+
+    async def _run_outbound(self, call: Call) -> None:
+        self.outbound.append(measure.make(await call.run(), Limits()))

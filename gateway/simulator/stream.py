@@ -1,0 +1,263 @@
+"""One media stream as Twilio runs it: frames out on the pacer's beat, our messages checked and played.
+
+Everything happens in the loop's thread and without await, in the order in which it came.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.errors import CallerProtocolError
+from gateway.simulator import codes, events
+from gateway.simulator.codes import Fault
+from gateway.simulator.ear import BLOCK_SAMPLES, THRESHOLD_DBFS
+from gateway.simulator.forms import Identity
+from gateway.simulator.handset import Handset
+from gateway.simulator.playout import Earpiece
+from gateway.simulator.record import StreamRecord
+from gateway.simulator.wire import MediaWire, WireClosed
+from gateway.twilio import messages
+
+# The first timestamps of real calls were 102, 155 and 171 ms, and steps of 20 ms wobbled by 2
+# (captures, reference section 2).
+_FIRST_MS: Final = 102
+_FIRST_SPREAD_MS: Final = 70
+_WOBBLE_MS: Final = (0, 1, -1, 2, 0, -2, 1, 0, -1, 0, 2, -1, 1, -2, 0, 1)
+_LEVELS_EVERY_FRAMES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOver:
+    """Why a stream stopped carrying audio.
+
+    Attributes:
+        closed: the socket's end, when the server or the network made it.
+        hung_up: the caller put the phone down.
+    """
+
+    closed: WireClosed | None = None
+    hung_up: bool = False
+
+
+class CallerStream:
+    """A media stream from Twilio's end. Lives from the socket's opening to its close.
+
+    Args:
+        clock: the loop's; the same that the pacer's ``now`` comes from.
+        on_over: called once, when the caller hangs up or the socket ends.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        stream_sid: str,
+        handset: Handset,
+        *,
+        clock: Callable[[], float],
+        on_over: Callable[[StreamOver], None],
+        keep_audio: bool = True,
+        watch: events.Watcher = events.ignore,
+    ) -> None:
+        self.stream_sid = stream_sid
+        self.faults: Counter[int] = Counter()
+        self.details: dict[int, str] = {}
+        self.frames = 0
+        self.dropped_frames = 0
+        self.marks = 0
+        self.marks_echoed = 0
+        self.messages = 0
+        self._identity = identity
+        self._handset = handset
+        self._clock = clock
+        self._on_over = on_over
+        self._keep_audio = keep_audio
+        self._watch = watch
+        self._wire: MediaWire | None = None
+        self._earpiece = Earpiece(clock(), keep_audio=keep_audio)
+        self._sequence = 0
+        self._first_ms = _FIRST_MS + sum(stream_sid.encode()) % _FIRST_SPREAD_MS
+        self._ticks = 0
+        self._mic_frame = 0  # of the handset, when this stream began
+        self._mic_offset = 0  # sample of the earpiece's clock at which that frame left
+        self._ear_cursor = 0
+        self._sid = stream_sid.encode()
+        self._over = False
+        self._ended_s = 0.0
+
+    def begin(self, wire: MediaWire, parameters: Mapping[str, str]) -> None:
+        """Send ``connected`` and ``start``; frames follow with the next tick."""
+        self._wire = wire
+        self._earpiece = Earpiece(self._clock(), keep_audio=self._keep_audio)
+        self._mic_frame = self._handset.mic.frames
+        wire.send(messages.dump_twilio(messages.Connected()).encode())
+        self._send(
+            messages.Start(
+                stream_sid=self.stream_sid,
+                call_sid=self._identity.call_sid,
+                account_sid=self._identity.account_sid,
+                parameters=parameters,
+                sequence=self._next_sequence(),
+            )
+        )
+
+    def tick(self, now: float) -> None:
+        """Do 20 ms: hear, let the caller act, send what is due."""
+        if self._over or self._wire is None:
+            return
+        if not self._ticks:
+            self._mic_offset = self._ear_cursor = self._earpiece.position(now)
+        if self._handset.listens:
+            self._listen(now)
+        payload = self._handset.advance()
+        self._press_keys()
+        deadline = self._earpiece.next_deadline(now)
+        if deadline is not None and deadline <= now:
+            self._echo(self._earpiece.due_marks(now))
+        self._send_frame(self._wire, payload)
+        if self._handset.hung_up:
+            self._finish(StreamOver(hung_up=True))
+
+    def on_text(self, text: str) -> None:
+        """Check one message of the server's as Twilio does, then obey it."""
+        if self._over:
+            return
+        self.messages += 1
+        now = self._clock()
+        try:
+            message = messages.parse_gateway(text, stream_sid=self.stream_sid)
+        except CallerProtocolError as error:
+            self._fault(Fault(int(error.reason), str(error)))
+            return
+        match message:
+            case messages.Play():
+                if not self._earpiece.play(now, message.payload):
+                    self._fault(Fault(codes.AUDIO_DISCARDED))
+            case messages.SetMark():
+                self.marks += 1
+                self._earpiece.mark(message.name)
+                self._echo(self._earpiece.due_marks(now))
+            case messages.Clear():
+                self._echo(self._earpiece.clear(now))
+
+    def on_binary(self) -> None:
+        """Warn, as Twilio does."""
+        self._fault(Fault(codes.MALFORMED_MESSAGE, "a binary frame"))
+
+    def on_closed(self, closed: WireClosed) -> None:
+        """Take the socket's end."""
+        if closed.fault is not None:
+            self._fault(closed.fault)
+        self._finish(StreamOver(closed=closed))
+
+    def stop(self) -> None:
+        """Send ``stop``: the call, or its TwiML, ended on Twilio's side."""
+        if self._over:
+            return
+        self._send(
+            messages.Stop(
+                self.stream_sid,
+                self._next_sequence(),
+                self._identity.call_sid,
+                self._identity.account_sid,
+            )
+        )
+        self.cut_off()
+
+    def cut_off(self) -> None:
+        """Go silent without a word, as a crash does: nothing more is sent, heard or obeyed."""
+        if not self._over:
+            self._over = True
+            self._ended_s = self._clock()
+
+    def record(self) -> StreamRecord:
+        """Freeze what happened until the stream was over, for the report."""
+        now = self._ended_s if self._over else self._clock()
+        mic = self._handset.mic
+        return StreamRecord(
+            origin_s=self._earpiece.origin_s,
+            samples=self._earpiece.position(now),
+            spurts=self._earpiece.spurts(now),
+            heard=self._earpiece.heard(now) if self._keep_audio else b"",
+            spoken=mic.recorded(self._mic_frame),
+            spoken_offset=self._mic_offset,
+            cuts=tuple(self._sample_of(frame) for frame in self._handset.cuts if frame >= self._mic_frame),
+            buffered=self._earpiece.buffered(now),
+            flushed=self._earpiece.flushed_bytes,
+            received=self._earpiece.received_bytes,
+            clears=self._earpiece.clears,
+            frames=self.frames,
+            dropped_frames=self.dropped_frames,
+            messages=self.messages,
+            marks=self.marks,
+            marks_echoed=self.marks_echoed,
+            faults=tuple(Fault(code, self.details[code]) for code in self.faults),
+        )
+
+    def _sample_of(self, frame: int) -> int:
+        return self._mic_offset + (frame - self._mic_frame) * BLOCK_SAMPLES
+
+    def _listen(self, now: float) -> None:
+        reached = self._earpiece.position(now)
+        while self._ear_cursor + BLOCK_SAMPLES <= reached:
+            stop = self._ear_cursor + BLOCK_SAMPLES
+            self._handset.ear.push(self._earpiece.heard_between(self._ear_cursor, stop))
+            self._ear_cursor = stop
+        if self._watch is not events.ignore and self._ticks % _LEVELS_EVERY_FRAMES == 0:
+            self._watch(self._levels())
+
+    def _levels(self) -> events.Levels:
+        ear = self._handset.ear
+        return events.Levels(
+            self._identity.call_sid,
+            at_ms=self._handset.now_ms,
+            caller_speaks=self._handset.mic.talking,
+            agent_speaks=ear.level_dbfs > THRESHOLD_DBFS,
+            agent_dbfs=ear.level_dbfs,
+        )
+
+    def _press_keys(self) -> None:
+        digits = self._handset.digits
+        while digits:
+            self._send(messages.Dtmf(self.stream_sid, self._next_sequence(), digits.popleft()))
+
+    def _send_frame(self, wire: MediaWire, payload: bytes) -> None:
+        timestamp_ms = self._first_ms + 20 * self._ticks + _WOBBLE_MS[self._ticks % len(_WOBBLE_MS)]
+        self._ticks += 1
+        if wire.congested:
+            # The timestamps go on: that is how the gap shows.
+            self.dropped_frames += 1
+            self._fault(Fault(codes.CALLER_AUDIO_DISCARDED))
+            return
+        self.frames += 1
+        self._sequence += 1
+        wire.send(
+            b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
+            b'"payload":"%b"},"streamSid":"%b"}'
+            % (self._sequence, self.frames, timestamp_ms, payload, self._sid)
+        )
+
+    def _echo(self, names: list[str]) -> None:
+        for name in names:
+            self.marks_echoed += 1
+            self._send(messages.Mark(self.stream_sid, self._next_sequence(), name))
+
+    def _send(self, message: messages.TwilioMessage) -> None:
+        if self._wire is not None:
+            self._wire.send(messages.dump_twilio(message).encode())
+
+    def _next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _fault(self, fault: Fault) -> None:
+        if fault.code not in self.faults or fault.code not in codes.ONCE_PER_STREAM:
+            self.faults[fault.code] += 1
+            self.details.setdefault(fault.code, fault.detail)
+
+    def _finish(self, over: StreamOver) -> None:
+        if not self._over:
+            if over.hung_up:
+                self.stop()
+            self.cut_off()
+            self._on_over(over)
