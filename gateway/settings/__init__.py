@@ -1,16 +1,16 @@
 """The configuration of one process: read once, at start, from every source; only `app` and `cli` see it."""
 
 from gateway.settings.flags import add_flags, overrides
-from gateway.settings.model import (
+from gateway.settings.model import Settings
+from gateway.settings.printout import describe, example_toml
+from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
     LogSettings,
-    Settings,
     ToolSettings,
     TwilioSettings,
     VatelSettings,
 )
-from gateway.settings.printout import describe, example_toml
 from gateway.settings.sources import load
 
 __all__ = [
