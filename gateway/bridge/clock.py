@@ -45,6 +45,7 @@ class Clock:
         self._heap: list[tuple[float, int, Alarm]] = []
         self._serial = count()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # uvloop's handles do not tell
 
     def now(self) -> float:
         """Return seconds, monotonic."""
@@ -61,7 +62,7 @@ class Clock:
 
     def _add(self, when: float, alarm: Alarm) -> None:
         heapq.heappush(self._heap, (when, next(self._serial), alarm))
-        if self._timer is None or when < self._timer.when():
+        if self._timer is None or when < self._timer_at:
             self._rearm()
 
     def _rearm(self) -> None:
@@ -71,7 +72,8 @@ class Clock:
         while self._heap and self._heap[0][2].when != self._heap[0][0]:
             heapq.heappop(self._heap)  # an earlier wish of an alarm that changed its mind
         if self._heap:
-            self._timer = self._loop.call_at(self._heap[0][0], self._fire)
+            self._timer_at = self._heap[0][0]
+            self._timer = self._loop.call_at(self._timer_at, self._fire)
 
     def _fire(self) -> None:
         self._timer = None

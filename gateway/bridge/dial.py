@@ -67,7 +67,7 @@ class Dialer:
         instructions.
         """
         try:
-            agent = await self._vatel.get_agent(self._agent_id)
+            agent = await self._vatel.agents.get(self._agent_id)
         except VatelApiError:
             return None
         return _CONTEXT.format(prompt=agent.prompt or "", so_far=so_far).strip()

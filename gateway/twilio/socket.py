@@ -108,12 +108,15 @@ class CallerSocket:
         """Measure what waits in this process for a slow peer."""
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
 
-    def send(self, text: str) -> bool:
-        """Write one text frame now; return False, writing nothing, if the queue is full or the end has begun."""
+    def send(self, text: str, *, urgent: bool = False) -> bool:
+        """Write one text frame now; return False, writing nothing, if the queue is full or the end has begun.
+
+        What is urgent (marks and ``clear``: small and rare) is written even when the queue is full.
+        """
         transport = self._transport
         if self._closing is not None or transport.is_closing():
             return False
-        if transport.get_write_buffer_size() > self._limit_bytes:
+        if not urgent and transport.get_write_buffer_size() > self._limit_bytes:
             return False
         transport.write(_frame(_TEXT, text.encode()))
         return True
