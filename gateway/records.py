@@ -35,6 +35,10 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+STREAM_BROKE = frozenset({Reason.CALLER_LOST, Reason.CALLER_SILENT, Reason.CALLER_PROTOCOL})
+"""Endings of a media stream that the phone call behind it may outlive: it gets a fresh stream."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a call ended: the one value that logs, metrics, API and webhooks read.
@@ -75,7 +79,8 @@ class TranscriptEntry:
         text: the words; the whole turn, never a delta.
         final: False while the words may still change.
         at_s: when the entry began.
-        turn_id: the agent platform's id of the turn; empty when it gave none.
+        turn_id: the agent platform's id of the turn, behind ``2/`` when the second session of the call spoke
+            it; empty when it gave none.
         heard_ms: how much of an agent turn's audio the caller heard; None until known, and for the caller.
         total_ms: how much audio the agent sent for the turn; None likewise.
         cut: True when the caller interrupted the turn before its end.

@@ -6,7 +6,7 @@ from typing import Literal
 
 from gateway.bridge import commands as do
 from gateway.bridge import events as on
-from gateway.records import Ending
+from gateway.records import STREAM_BROKE, Ending
 
 BargeIn = Literal["clear", "pause"]
 
@@ -202,5 +202,6 @@ def end(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
     """End the call as was decided on the way here."""
     assert facts.ending is not None, f"{type(event).__name__} ends the call but nothing says how"
     facts.deadlines.clear()
-    hung_up = isinstance(event, on.CallerLeft) and event.how == "hung_up"
-    return [do.End(facts.ending, hang_up=not hung_up)]
+    gone = isinstance(event, on.CallerLeft) and event.how == "hung_up"
+    # The call behind a broken stream may live: its redirect asks for a fresh one (faults.md row 18).
+    return [do.End(facts.ending, hang_up=not gone and facts.ending.reason not in STREAM_BROKE)]

@@ -182,6 +182,7 @@ class AgentLine:
         self._spawn = spawn
         self._leg: AgentLeg | None = None
         self._task: asyncio.Task[None] | None = None
+        self._former = 0  # sessions that said something and were left
         self.counters = LineCounters()
 
     def connect(self, so_far: str, after_s: float) -> None:
@@ -208,12 +209,17 @@ class AgentLine:
         else:
             self._leg.send_audio(audio)
 
+    def turn(self, turn_id: str) -> str:
+        """Return a turn's name within the call: a session that takes over may count from one again."""
+        return f"{self._former + 1}/{turn_id}" if self._former and turn_id else turn_id
+
     def answer(self, tool_call_id: str, output: str) -> bool:
         """Give the one answer to a tool call; False when the session that asked is gone."""
         return self._leg is not None and self._leg.answer(tool_call_id, output)
 
     def _book(self, leg: AgentLeg) -> None:
         counted = leg.session.counters
+        self._former += counted.messages > 0
         self.counters.dropped_frames += leg.dropped
         self.counters.messages += counted.messages
         self.counters.bad_messages += sum(counted.bad_messages.values())

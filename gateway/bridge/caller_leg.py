@@ -70,6 +70,7 @@ class CallerLeg:
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
         self._stalled_since: float | None = None
+        self._refused_at = 0.0
         self.dropped = 0
 
     async def listen(self, listener: CallerListener) -> None:
@@ -107,6 +108,7 @@ class CallerLeg:
         heard = self._downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)
         if heard is not None:
             listener.caller_heard(*heard)
+        self._stalled_since = None
         if mark.name == self._last_mark:
             self._give_up_on_mark_at = None
             listener.happened(on.CallerHeardAll())
@@ -158,6 +160,7 @@ class CallerLeg:
             self._stalled_since = None
             return
         self.dropped += 1
+        self._refused_at = now
         if self._stalled_since is None:
             self._stalled_since = now
 
@@ -166,7 +169,8 @@ class CallerLeg:
         if self._give_up_on_mark_at is not None and self._give_up_on_mark_at <= now:
             self._give_up_on_mark_at = None
             return on.CallerHeardAll()
-        if self._stalled_since is not None and now - self._stalled_since >= _STALLED_S:
+        # Measured from refusal to refusal: a peer that nothing was offered to since is not stalled.
+        if self._stalled_since is not None and self._refused_at - self._stalled_since >= _STALLED_S:
             return on.CallerLeft("lost", "stalled")
         return None
 

@@ -84,6 +84,7 @@ class Downlink:
         self._aligner = pcm.ByteAligner()
         self._turn: _Turn | None = None
         self._marks: dict[str, str] = {}  # mark name -> turn id
+        self._marks_set = 0
         self._refused: dict[str, None] = {}
         self._clip_waits = False
         self.level = LevelMeter()
@@ -141,7 +142,8 @@ class Downlink:
         turn.open = False
         self._append(turn.turn_id, self._resampler.flush(), now)
         self._aligner.reset()
-        self._mark(f"turn-{turn.name}-{len(self._marks)}", turn.turn_id)
+        self._marks_set += 1
+        self._mark(f"turn-{turn.name}-{self._marks_set}", turn.turn_id)
 
     def _mark(self, name: str, turn_id: str) -> None:
         self._marks[name] = turn_id

@@ -38,10 +38,10 @@ class Scribe:
         self._started_at = now()
         self.conversation = Conversation(before)
 
-    def agent_said(self, message: vatel.ResponseText) -> None:
-        """Write down the text of an agent turn."""
+    def agent_said(self, turn_id: str, message: vatel.ResponseText) -> None:
+        """Write down the text of an agent turn, by the turn's name within the call."""
         self._append(
-            self.conversation.agent_said(message.turn_id, message.text, self._at_s(), final=message.is_final)
+            self.conversation.agent_said(turn_id, message.text, self._at_s(), final=message.is_final)
         )
 
     def caller_said(self, message: vatel.InputTranscript) -> None:

@@ -29,6 +29,8 @@ from gateway.vatel import messages as vatel
 
 log = structlog.get_logger()
 
+_CLOSE_CODES = {Reason.CALLER_PROTOCOL: 1008, Reason.SHUTDOWN: 1001, Reason.INTERNAL_ERROR: 1011}
+
 HangUp = Callable[[CallInfo], Awaitable[None]]
 """End the phone call at the carrier within its own deadline; never raises."""
 
@@ -78,6 +80,7 @@ class CallSession:
         self._desk = ToolDesk(call, run_tool, self._line, self.scribe, self._spawn, self.happened, clock.now)
         self._alarm = clock.alarm(self._on_due, self._on_bug)
         self._posted: deque[on.Event] = deque()
+        self._state = machine.state
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         self._over: asyncio.Future[do.End] = asyncio.get_running_loop().create_future()
@@ -95,30 +98,35 @@ class CallSession:
         }
 
     async def run(self) -> Ending:
-        """Run the call to its end; both sockets are closed when it returns."""
+        """Run the call to its end; both sockets are closed when it returns. Cancelled, it books that end."""
+        end = do.End(Ending(Result.FAILED, Reason.SHUTDOWN, "cancelled"), hang_up=False)
         try:
-            end = await self._live()
-        except* Exception as group:  # outermost frame: a bug of ours ends this call alone, and says so
-            log.error("call_broke", exc_info=group.exceptions[0])
-            end = do.End(Ending(Result.FAILED, Reason.INTERNAL_ERROR), hang_up=True)
+            try:
+                end = await self._live()
+            except* Exception as group:  # outermost frame: a bug of ours ends this call alone, and says so
+                log.error("call_broke", exc_info=group.exceptions[0])
+                end = do.End(Ending(Result.FAILED, Reason.INTERNAL_ERROR), hang_up=True)
+            if end.hang_up:
+                await self._hang_up(self.call)
+            await self._caller.close(_CLOSE_CODES.get(end.ending.reason, 1000))
         finally:
-            self._alarm.set(None)
-            self._line.leave()
-        if end.hang_up:
-            await self._hang_up(self.call)
-        await self._caller.close(1000)
-        counters = self.snapshot()
-        log.info("call_ended", result=end.ending.result, reason=end.ending.reason, **counters)
-        self.scribe.ended(end.ending, counters)
+            counters = self.snapshot()
+            log.info("call_ended", result=end.ending.result, reason=end.ending.reason, **counters)
+            self.scribe.ended(end.ending, counters)
         return end.ending
 
     async def _live(self) -> do.End:
-        async with self._group:
-            self._spawn(self._caller.listen(self))
-            self._carry_out(self._machine.start(self._clock.now()))
-            end = await self._over
-            for task in self._tasks:
-                task.cancel()
+        try:
+            async with self._group:
+                self._spawn(self._caller.listen(self))
+                self._carry_out(self._machine.start(self._clock.now()))
+                end = await self._over
+                for task in self._tasks:
+                    task.cancel()
+        finally:
+            self._over.cancel()  # who posts from now on is late
+            self._alarm.set(None)
+            self._line.leave()
         return end
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -129,15 +137,13 @@ class CallSession:
 
     def post(self, event: on.Event) -> None:
         """Tell the call something from outside (operator, shutdown); handled on the clock's next turn."""
-        self._posted.append(event)
-        self._alarm.set(self._clock.now())
+        if not self._over.done():
+            self._posted.append(event)
+            self._alarm.set(self._clock.now())
 
     def happened(self, event: on.Event) -> None:
         """Handle an event to completion."""
-        before = self._machine.state
         self._carry_out(self._machine.handle(event, self._clock.now()))
-        if self._machine.state is not before:
-            self.scribe.state(self._machine.state)
 
     def _on_due(self, now: float) -> None:
         while self._posted:
@@ -161,6 +167,9 @@ class CallSession:
         """Execute commands in order, then ask the clock for the next time anything is due."""
         for command in commands:
             self._do[type(command)](command)
+        if self._machine.state is not self._state:
+            self._state = self._machine.state
+            self.scribe.state(self._state)
         machine, caller = self._machine.next_deadline(), self._caller.next_deadline()
         self._alarm.set(machine if caller is None else caller if machine is None else min(machine, caller))
 
@@ -183,10 +192,10 @@ class CallSession:
             self._machine.agent_spoke()
         match message:
             case vatel.ResponseAudio(turn_id, audio, is_final):
-                self._caller.play(turn_id, audio, final=bool(is_final))
+                self._caller.play(self._line.turn(turn_id), audio, final=bool(is_final))
                 self._carry_out([])
-            case vatel.ResponseText():
-                self.scribe.agent_said(message)
+            case vatel.ResponseText(turn_id):
+                self.scribe.agent_said(self._line.turn(turn_id), message)
             case vatel.InputTranscript():
                 self.scribe.caller_said(message)
             case vatel.ToolCall():

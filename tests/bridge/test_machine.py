@@ -59,9 +59,9 @@ def test_whole_call_ended_by_caller() -> None:
     ("how", "reason"), [("lost", Reason.CALLER_LOST), ("protocol", Reason.CALLER_PROTOCOL)]
 )
 def test_caller_leg_breaks(how: str, reason: Reason) -> None:
-    """A caller's leg that breaks fails the call, with the detail that says how."""
+    """A caller's leg that breaks fails the call and says how; the phone call may live and is left alone."""
     play = talking() >> on.CallerLeft(how, "close_1006")  # type: ignore[arg-type]
-    play << do.End(failed(reason, "close_1006"), hang_up=True)
+    play << do.End(failed(reason, "close_1006"), hang_up=False)
 
 
 def test_caller_hangs_up_while_connecting() -> None:
@@ -222,7 +222,7 @@ def test_dead_caller_leg(start: object) -> None:
     play = start()  # type: ignore[operator]
     play.machine.caller_spoke(play.now)
     commands = play.wait(5.0)._unheard
-    assert commands[-1] == do.End(failed(Reason.CALLER_SILENT), hang_up=True)
+    assert commands[-1] == do.End(failed(Reason.CALLER_SILENT), hang_up=False)
 
 
 def test_dead_caller_leg_while_draining() -> None:

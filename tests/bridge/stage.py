@@ -1,0 +1,316 @@
+"""A whole call on a stage: the real session and its real parts between two fake ends of the wire.
+
+`Phone` is Twilio at the other end: it speaks through the real dump, reads us as strictly as Twilio, plays
+what it gets on its own clock and echoes marks when they are played. `Agent` is one Vatel session.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from gateway.audio.playout import Playout
+from gateway.audio.resample import make_resampler
+from gateway.bridge.actions import BargeIn, Timers
+from gateway.bridge.agent_leg import Dial
+from gateway.bridge.caller_leg import CallerLeg
+from gateway.bridge.clock import Clock
+from gateway.bridge.machine import CallMachine
+from gateway.bridge.media import Downlink, Uplink
+from gateway.bridge.session import CallSession
+from gateway.bridge.tool_desk import ToolOutcome
+from gateway.journal import Journal, Watcher
+from gateway.records import CallEnded, CallInfo, Ending, Happening, TranscriptEntry
+from gateway.twilio import messages as twilio
+from gateway.twilio.protocol import MediaStream
+from gateway.twilio.socket import SocketClosed as CallerClosed
+from gateway.vatel import messages as vatel
+from gateway.vatel.socket import SocketClosed as AgentClosed
+
+STREAM_SID = "MZ" + "0" * 32
+CALL = CallInfo("c-1", "CA" + "1" * 32, "AC" + "2" * 32, "+4930123456", "+4930654321", "agent-1")
+QUIET = b"\xff" * 160
+
+
+def speech(ms: int, value: int = 8_000) -> bytes:
+    """Return so much agent audio: PCM16 at 24 kHz."""
+    return value.to_bytes(2, "little", signed=True) * (24 * ms)
+
+
+class Phone:
+    """Twilio at the other end of a fake wire; lives as long as one media stream."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._inbox: asyncio.Queue[str | CallerClosed] = asyncio.Queue()
+        self._sequence = 1
+        self._marks: dict[str, asyncio.TimerHandle] = {}
+        self._played_until = 0.0
+        self._pieces: list[tuple[float, bytes]] = []
+        self.stalled = False
+        self.echoes = True
+        self.clears: list[float] = []
+        self.closed: list[int] = []
+
+    async def receive(self) -> str | CallerClosed:
+        """The gateway reads."""
+        return await self._inbox.get()
+
+    def send(self, text: str, *, urgent: bool = False) -> bool:
+        """The gateway writes; a stalled phone takes control messages only."""
+        if self.closed or (self.stalled and not urgent):
+            return False
+        match twilio.parse_gateway(text, stream_sid=STREAM_SID):
+            case twilio.Play(payload=payload):
+                at = max(self._loop.time(), self._played_until)
+                self._pieces.append((at, payload))
+                self._played_until = at + len(payload) / 8000
+            case twilio.SetMark(name=name):
+                self._marks[name] = self._loop.call_at(self._played_until, self._echo, name)
+            case twilio.Clear():
+                self._clear()
+        return True
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """The gateway closes."""
+        self.closed.append(code)
+        for timer in self._marks.values():
+            timer.cancel()
+
+    def _clear(self) -> None:
+        now = self._loop.time()
+        self.clears.append(now)
+        self._played_until = now
+        self._pieces = [(at, piece[: round((now - at) * 8000)]) for at, piece in self._pieces if at < now]
+        for name, timer in list(self._marks.items()):
+            timer.cancel()
+            self._echo(name)
+
+    def _echo(self, name: str) -> None:
+        del self._marks[name]
+        if self.echoes and not self.closed:
+            self._sequence += 1
+            self.say(twilio.Mark(STREAM_SID, self._sequence, name))
+
+    def say(self, message: twilio.TwilioMessage) -> None:
+        """Send a message to the gateway."""
+        self._inbox.put_nowait(twilio.dump_twilio(message))
+
+    def say_raw(self, text: str) -> None:
+        """Send anything."""
+        self._inbox.put_nowait(text)
+
+    def speak(self, payload: bytes = QUIET) -> None:
+        """Send a frame of the caller's audio."""
+        self._sequence += 1
+        chunk = self._sequence - 1
+        self.say(twilio.Media(STREAM_SID, self._sequence, chunk, 20 * chunk, payload))
+
+    def press(self, digit: str) -> None:
+        """Press a key."""
+        self._sequence += 1
+        self.say(twilio.Dtmf(STREAM_SID, self._sequence, digit))
+
+    def hang_up(self) -> None:
+        """Send ``stop``."""
+        self._sequence += 1
+        self.say(twilio.Stop(STREAM_SID, self._sequence, CALL.call_sid, CALL.account_sid))
+
+    def drop(self, code: int = 1006) -> None:
+        """Lose the connection, or close it."""
+        self._inbox.put_nowait(CallerClosed(code, "lost"))
+
+    @property
+    def heard(self) -> bytes:
+        """All that was or will be played, in order (µ-law)."""
+        return b"".join(piece for _, piece in self._pieces)
+
+    @property
+    def heard_ms(self) -> int:
+        """How much audio the caller heard, or will have heard."""
+        return len(self.heard) // 8
+
+
+class Agent:
+    """One Vatel session at the other end of a fake wire."""
+
+    def __init__(self) -> None:
+        self._inbox: asyncio.Queue[str | AgentClosed] = asyncio.Queue()
+        self.stalled = False
+        self.closed: list[int] = []
+        self.audio = bytearray()
+        self.answers: list[vatel.ToolCallOutput] = []
+
+    async def receive(self) -> str | AgentClosed:
+        """The gateway reads."""
+        return await self._inbox.get()
+
+    def send(self, text: str, *, force: bool = False) -> bool:
+        """The gateway writes; a stalled agent takes control messages only."""
+        if self.closed or (self.stalled and not force):
+            return False
+        message = vatel.parse_client(text)
+        if isinstance(message, vatel.InputAudio):
+            self.audio += message.audio
+        else:
+            self.answers.append(message)
+        return True
+
+    async def close(self, code: int = 1000) -> None:
+        """The gateway closes."""
+        self.closed.append(code)
+
+    def say(self, *said: vatel.ServerMessage) -> None:
+        """Send messages to the gateway."""
+        for message in said:
+            self._inbox.put_nowait(vatel.dump_server(message))
+
+    def say_raw(self, text: str) -> None:
+        """Send anything."""
+        self._inbox.put_nowait(text)
+
+    def start(self) -> "Agent":
+        """Begin the session."""
+        self.say(vatel.SessionStarted("s-1"))
+        return self
+
+    def speak(self, turn_id: str, ms: int, *, text: str = "", final: bool = True) -> None:
+        """Speak a turn in one burst."""
+        if text:
+            self.say(vatel.ResponseText(turn_id, text, True))
+        self.say(vatel.ResponseAudio(turn_id, speech(ms), final))
+
+    def drop(self, code: int = 1006) -> None:
+        """Lose the connection, or close it."""
+        self._inbox.put_nowait(AgentClosed(code))
+
+
+@dataclass
+class Agents:
+    """What dialling leads to, try by try: an agent, or an error; then for ever nothing."""
+
+    script: list[Agent | Exception]
+    told: list[str] = field(default_factory=list)
+
+    async def dial(self, so_far: str) -> Agent:
+        """Be the session's ``dial``."""
+        self.told.append(so_far)
+        if not self.script:
+            await asyncio.Event().wait()
+        outcome = self.script.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+@dataclass
+class Tools:
+    """Answers tool calls: at once, or when told to."""
+
+    outcome: ToolOutcome | Exception = field(default_factory=lambda: ToolOutcome('{"ok":true}'))
+    wait_s: float = 0.0
+    asked: list[vatel.ToolCall] = field(default_factory=list)
+    cancelled: int = 0
+
+    async def run(self, call: CallInfo, tool: vatel.ToolCall) -> ToolOutcome:
+        """Be the session's ``run_tool``."""
+        self.asked.append(tool)
+        try:
+            await asyncio.sleep(self.wait_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+class Stage:
+    """A running call and all that is around it. Made by :func:`on_stage`."""
+
+    def __init__(
+        self,
+        script: list[Agent | Exception] | None = None,
+        *,
+        barge_in: BargeIn = "clear",
+        timers: Timers | None = None,
+        tools: Tools | None = None,
+        before: str = "",
+        dial: Dial | None = None,
+    ) -> None:
+        self.phone = Phone()
+        self.agent = Agent().start()
+        self.agents = Agents([self.agent] if script is None else script)
+        self.tools = tools or Tools()
+        self.hung_up: list[CallInfo] = []
+        self.journal = Journal()
+        self.clock = Clock(asyncio.get_running_loop())
+        stream = MediaStream()
+        stream.receive(twilio.dump_twilio(twilio.Connected()))
+        stream.receive(twilio.dump_twilio(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid)))
+        downlink = Downlink(make_resampler("soxr", 24_000, 8_000), Playout())
+        self.leg = CallerLeg(stream, self.phone, downlink, self.clock.now)
+        self.session = CallSession(
+            CALL,
+            machine=CallMachine(barge_in=barge_in, timers=timers),
+            caller=self.leg,
+            uplink=Uplink(make_resampler("soxr", 8_000, 24_000)),
+            dial=dial or self.agents.dial,
+            run_tool=self.tools.run,
+            hang_up=self._hang_up,
+            journal=self.journal,
+            clock=self.clock,
+            before=before,
+        )
+        self._seen: list[Happening] = []
+        self._watcher: Watcher | None = None
+        self.running: asyncio.Task[Ending] | None = None
+
+    async def _hang_up(self, call: CallInfo) -> None:
+        self.hung_up.append(call)
+
+    async def talk(self, seconds: float) -> None:
+        """Let time pass while the caller's frames come, 50 a second."""
+        for _ in range(round(seconds * 50)):
+            self.phone.speak()
+            await asyncio.sleep(0.02)
+
+    async def ended(self) -> Ending:
+        """Wait for the end."""
+        assert self.running is not None
+        return await self.running
+
+    @property
+    def journaled(self) -> list[Happening]:
+        """What was appended to the journal so far."""
+        assert self._watcher is not None
+        while not self._watcher._queue.empty():
+            call, happening = self._watcher._queue.get_nowait()
+            assert call is CALL
+            self._seen.append(happening)
+        return self._seen
+
+    def entries(self) -> Iterator[TranscriptEntry]:
+        """Yield the transcript as it stands."""
+        latest = {e.index: e for e in self.journaled if isinstance(e, TranscriptEntry)}
+        yield from (latest[index] for index in sorted(latest))
+
+    def end(self) -> CallEnded:
+        """Return the one ``CallEnded``."""
+        (end,) = (e for e in self.journaled if isinstance(e, CallEnded))
+        return end
+
+    @asynccontextmanager
+    async def play(self) -> AsyncIterator["Stage"]:
+        """Run the call while the test directs; the phone hangs up at the end if nobody did."""
+        with self.journal.watch() as self._watcher:
+            self.running = asyncio.get_running_loop().create_task(self.session.run())
+            await asyncio.sleep(0)
+            try:
+                yield self
+            finally:
+                if not self.running.done():
+                    self.phone.hang_up()
+                with suppress(asyncio.CancelledError):
+                    await self.running
+            self.end()
