@@ -126,7 +126,7 @@ def test_values_that_json_cannot_hold_become_text() -> None:
     assert REDACTOR.value(memoryview(b"abc")) == "<3 bytes>"
     assert REDACTOR.value(float("nan")) == "nan"
     assert REDACTOR.value(10**5000) == "<huge int>"
-    assert REDACTOR.value(2.5) == 2.5
+    assert REDACTOR.value([2.5, True, None]) == [2.5, True, None]
     assert REDACTOR.value(ValueError(f"bad {SECRET}")) == f"ValueError('bad {MASK}')"
 
 
