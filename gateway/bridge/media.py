@@ -14,6 +14,7 @@ from gateway.audio.resample import Resampler
 CALLER_RATE_HZ = 8_000
 AGENT_RATE_HZ = 24_000
 _CLIP_TURN = "clip"
+_SILENCE = bytes([ulaw.SILENCE]) * 2_000  # 250 ms
 _REFUSED_KEPT = 16
 
 
@@ -178,8 +179,13 @@ class Downlink:
         self._playout.settle()
 
     def drain(self, now: float) -> str:
-        """Let out all that is left with a last mark behind it; return the mark's name."""
+        """Let out all that is left with a last mark behind it; return the mark's name.
+
+        A mark comes back when Twilio has played what is before it; the telephone network is a little
+        behind that, so a short silence goes between the last word and the mark.
+        """
         self._flush(now)
+        self._playout.push(_CLIP_TURN, _SILENCE, now)
         self._mark("end", "")
         return "end"
 

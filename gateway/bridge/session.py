@@ -170,6 +170,8 @@ class CallSession:
         if self._machine.state is not self._state:
             self._state = self._machine.state
             self.scribe.state(self._state)
+        if self._posted:
+            return  # the alarm is set for what was posted
         machine, caller = self._machine.next_deadline(), self._caller.next_deadline()
         self._alarm.set(machine if caller is None else caller if machine is None else min(machine, caller))
 
