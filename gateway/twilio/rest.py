@@ -6,6 +6,7 @@ have dialled. The other operations may be repeated.
 """
 
 import asyncio
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote
@@ -51,7 +52,8 @@ class TwilioClient:
         retry_after_cap_s: float = 2.0,
     ) -> None:
         self._session = session
-        self._auth = aiohttp.BasicAuth(account_sid, auth_token)
+        credentials = b64encode(f"{account_sid}:{auth_token}".encode()).decode("ascii")
+        self._headers = {"Authorization": f"Basic {credentials}"}
         self._calls_url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._retry_pause_s = retry_pause_s
@@ -138,7 +140,7 @@ class TwilioClient:
                 method,
                 url,
                 data=fields,
-                auth=self._auth,
+                headers=self._headers,
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:

@@ -62,13 +62,14 @@ async def prepare(
         autoclose=False,
         autoping=False,
         compress=False,
-        max_msg_size=max_message_bytes,
+        # aiohttp refuses a message of exactly this size.
+        max_msg_size=max_message_bytes + 1,
         timeout=close_timeout_s,
     )
     try:
         await response.prepare(request)
-    except UnicodeError:
-        # aiohttp decodes the key unchecked.
+    except ValueError:
+        # aiohttp decodes a key of other than ASCII characters unchecked.
         raise web.HTTPBadRequest(text="Sec-WebSocket-Key must be base64") from None
     return CallerSocket(request, response, limit_bytes=limit_bytes, close_timeout_s=close_timeout_s)
 
