@@ -87,7 +87,9 @@ class Connection(asyncio.Protocol):
             ping=self._ping,
             dead=lambda: self.lose("no answer to ping"),
         )
-        self.handshake = Handshake(self._protocol, token)
+        self.handshake = Handshake(
+            self._protocol, token, opened=self._keepalive.start, refused=lambda: self.lose("refused")
+        )
         self.inbox = Inbox(limits.inbox_bytes, reading=self._set_reading)
         self.assembly = Assembly()
         self.gone = asyncio.Event()
@@ -114,8 +116,7 @@ class Connection(asyncio.Protocol):
         """Take bytes of the network, to completion."""
         self._keepalive.heard = True
         self._protocol.receive_data(data)
-        if not self.handshake.over.is_set():
-            self._settle_handshake()
+        self.handshake.look()
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._take(event)
@@ -152,13 +153,6 @@ class Connection(asyncio.Protocol):
         self.inbox.close(SocketClosed(1006, why))
         if self._transport is not None:
             self._transport.abort()
-
-    def _settle_handshake(self) -> None:
-        self.handshake.look()
-        if self.handshake.refusal is not None:
-            self.lose("refused")
-        elif self.handshake.over.is_set():
-            self._keepalive.start()
 
     def _take(self, frame: Frame) -> None:
         payload = self.assembly.push(frame)

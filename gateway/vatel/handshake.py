@@ -1,6 +1,7 @@
 """The opening handshake of the agent's socket: the request with its token, and what the answer means."""
 
 import asyncio
+from collections.abc import Callable
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
@@ -18,14 +19,25 @@ class Handshake:
     Args:
         protocol: the connection's sans-I/O half.
         token: the session token, URL-quoted.
+        opened: called when the connection is open.
+        refused: called when the answer says that it will not be.
 
     Attributes:
         over: set when it is, one way or the other.
         refusal: why it failed, if it did.
     """
 
-    def __init__(self, protocol: ClientProtocol, token: str) -> None:
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        token: str,
+        *,
+        opened: Callable[[], None],
+        refused: Callable[[], None],
+    ) -> None:
         self._protocol = protocol
+        self._opened = opened
+        self._refused = refused
         self._request: Request | None = protocol.connect()
         self._request.path += f"{'&' if protocol.uri.query else '?'}token={token}"
         self.over = asyncio.Event()
@@ -38,11 +50,15 @@ class Handshake:
             self._request = None
 
     def look(self) -> None:
-        """See whether the answer is here."""
+        """See whether the answer is here; nothing once it was."""
+        if self.over.is_set():
+            return
         if self._protocol.handshake_exc is not None:
             self._refuse(_refusal(self._protocol.handshake_exc))
+            self._refused()
         elif self._protocol.state is not State.CONNECTING:
             self.over.set()
+            self._opened()
 
     def cut(self, cause: Exception | None) -> None:
         """The transport is lost; no difference once the handshake is over."""
