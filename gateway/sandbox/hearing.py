@@ -4,6 +4,7 @@ PURE.
 """
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 import soxr
@@ -15,6 +16,14 @@ from gateway.speech.vad import FRAME_MS, Detector, Edge, Endpointer, Framer
 
 _BEFORE_MS = 300
 _LONGEST_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A start or a stop, and what has been heard of the utterance by then (int16, shape (n,), 16 kHz)."""
+
+    edge: Edge
+    pcm: Pcm
 
 
 class Ear:
@@ -44,29 +53,29 @@ class Ear:
         return self._endpointer.speaking
 
     @property
-    def heard_ms(self) -> int:
-        """Length of what :meth:`utterance` returns."""
+    def kept_ms(self) -> int:
+        """Audio kept: the ear's depth gauge."""
         return len(self._frames) * FRAME_MS
 
-    def push(self, audio: bytes) -> list[Edge]:
+    def push(self, audio: bytes) -> list[Heard]:
         """Take in PCM16 at 24 kHz, any length; return what started and stopped with it, in order."""
         samples = self._resample.resample_chunk(self._aligner.push(audio).astype(np.float32))
         pcm = np.rint(samples).clip(-32_768, 32_767).astype(np.int16)
-        edges = [self._take(frame) for frame in self._framer.push(pcm)]
-        return [edge for edge in edges if edge is not None]
+        events = [self._take(frame) for frame in self._framer.push(pcm)]
+        return [event for event in events if event is not None]
 
-    def _take(self, frame: Pcm) -> Edge | None:
+    def _take(self, frame: Pcm) -> Heard | None:
         if not self.speaking:
-            while self.heard_ms >= _BEFORE_MS:
+            while self.kept_ms >= _BEFORE_MS:
                 self._frames.popleft()
         self._frames.append(frame)
         edge = self._endpointer.push(frame)
-        if self.speaking and self.heard_ms >= _LONGEST_MS:
+        if self.speaking and self.kept_ms >= _LONGEST_MS:
             edge = self._endpointer.stop()
         if edge is Edge.STARTED:
             self.utterances += 1
-        return edge
+        return None if edge is None else Heard(edge, self.so_far())
 
-    def utterance(self) -> Pcm:
-        """Return what was heard of the utterance: int16, shape (n,), 16 kHz."""
-        return np.concatenate(self._frames) if self._frames else np.empty(0, np.int16)
+    def so_far(self) -> Pcm:
+        """Return what has been heard of the utterance under way: int16, shape (n,), 16 kHz."""
+        return np.concatenate(self._frames)

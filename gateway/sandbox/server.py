@@ -200,13 +200,17 @@ class Sandbox:
         upgraded = web.WebSocketResponse(
             timeout=_GOODBYE_S, compress=False, max_msg_size=_MAX_MESSAGE_BYTES, autoping=True
         )
-        await upgraded.prepare(request)
-        transport = request.transport
-        if not isinstance(transport, asyncio.Transport):
+        try:
+            await upgraded.prepare(request)
+        except ConnectionResetError:  # the client left while the upgrade was on its way
+            return upgraded
+        if request.transport is None:
             return upgraded
         record = SessionRecord(secrets.token_hex(16), entry.name, grant.opening)
         self.records.append(record)
-        session = Session(upgraded, transport, entry.script, entry.switches, record)
+        session = Session(
+            upgraded, cast(asyncio.Transport, request.transport), entry.script, entry.switches, record
+        )
         self._sessions.add(session)
         try:
             await session.run()

@@ -35,7 +35,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True)
 class SessionRecord:
-    """What happened in a session; read by tests and by people, whole once ``ended`` is True.
+    """What happened in a session; read by tests and by people, whole once ``over`` is set.
 
     Attributes:
         close_code: of the client's close frame, or of ours when we closed first; 1006 without one.
@@ -53,7 +53,7 @@ class SessionRecord:
     tool_outputs: list[tuple[str, str]] = field(default_factory=list, repr=False)
     bad_messages: dict[str, int] = field(default_factory=dict)
     close_code: int | None = None
-    ended: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def count_bad(self, reason: str) -> None:
         """Count a message that nobody could read."""
@@ -97,7 +97,7 @@ class Session:
                     child.cancel()
         finally:
             self._stop_timers()
-            self.record.ended = True
+            self.record.over.set()
 
     async def _start(self) -> None:
         if self.switches.started_delay_s:

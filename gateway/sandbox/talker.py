@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from gateway.audio.pcm import to_bytes
+from gateway.audio.pcm import Pcm, to_bytes
 from gateway.sandbox.delivery import Delivery
 from gateway.sandbox.dialogue import Dialogue
 from gateway.sandbox.hearing import Ear
@@ -77,11 +77,11 @@ class _TalkingAgent(Agent):
             stt.recogniser().learn(grammar.jsgf)
 
     def on_audio(self, audio: bytes, now: float) -> None:
-        for edge in self._ear.push(audio):
-            if edge is vad.Edge.STARTED:
+        for heard in self._ear.push(audio):
+            if heard.edge is vad.Edge.STARTED:
                 self._caller_started(now)
             else:
-                self._caller_stopped()
+                self._caller_stopped(heard.pcm)
         if self._ear.speaking:
             self._cut_in(now)
             self._guess()
@@ -108,9 +108,9 @@ class _TalkingAgent(Agent):
             if said and self._ear.speaking and self._ear.utterances == number:
                 self._transcript(said, number, final=False)
 
-        self._understand(guessed)
+        self._understand(self._ear.so_far(), guessed)
 
-    def _caller_stopped(self) -> None:
+    def _caller_stopped(self, pcm: Pcm) -> None:
         self.stage.send(SpeechStopped())
         number = self._ear.utterances
 
@@ -119,12 +119,12 @@ class _TalkingAgent(Agent):
                 self._transcript(said, number, final=True)
             self._dialogue.on_heard(said, now)
 
-        self._understand(understood)
+        self._understand(pcm, understood)
 
-    def _understand(self, then: Callable[[str | None, float], None]) -> None:
+    def _understand(self, pcm: Pcm, then: Callable[[str | None, float], None]) -> None:
         grammar = self._dialogue.grammar
         if grammar is not None:
-            pcm, jsgf = self._ear.utterance(), grammar.jsgf
+            jsgf = grammar.jsgf
             self.stage.work(lambda: stt.recogniser().recognise(jsgf, pcm), then)
 
     def _transcript(self, said: str, number: int, *, final: bool) -> None:

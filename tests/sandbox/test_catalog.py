@@ -1,0 +1,35 @@
+from gateway.sandbox.catalog import numbered_id, standard
+from gateway.sandbox.scripted import Echo
+
+
+def test_ids_never_change() -> None:
+    """People and configuration files know the agents by these ids."""
+    assert {entry.name: str(entry.agent_id)[-2:] for entry in standard()} == {
+        "echo": "01",
+        "tone": "02",
+        "greeter": "03",
+        "tool_user": "04",
+        "interrupter": "05",
+        "burst": "06",
+        "slow": "07",
+        "rude": "08",
+        "silent": "09",
+        "table_booking": "10",
+    }
+
+
+def test_ids_are_version_four() -> None:
+    """The ids are uuids as Vatel's are, so that no client refuses them."""
+    assert all(entry.agent_id.version == 4 for entry in standard())
+    assert str(numbered_id(12)) == "00000000-0000-4000-8000-000000000012"
+
+
+def test_only_the_talker_needs_speech() -> None:
+    """All other agents work without the extra."""
+    assert [entry.name for entry in standard() if entry.needs_speech] == ["table_booking"]
+
+
+def test_agents_say_what_they_are_for() -> None:
+    """Each has a line for people, and the echo is an echo."""
+    assert all(entry.about for entry in standard())
+    assert standard()[0].script == Echo()

@@ -1,0 +1,64 @@
+import argparse
+import asyncio
+import os
+import signal
+import socket
+
+import pytest
+
+from gateway.sandbox import cli
+from gateway.sandbox.server import Sandbox
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    """Parse a command line."""
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_defaults_need_nothing() -> None:
+    """Without options it listens on loopback, with a key of its own and no oddity."""
+    args = arguments()
+    assert (args.host, args.port, args.api_key, args.switch) == ("127.0.0.1", 8090, None, [])
+
+
+def test_introduction_can_be_pasted_into_a_shell() -> None:
+    """It names the URL, every agent, and the three variables a gateway needs."""
+    sandbox = Sandbox(api_key="key")
+    sandbox.url = "http://127.0.0.1:1234"
+    text = cli.introduction(sandbox)
+    assert all(str(entry.agent_id) in text and entry.name in text for entry in sandbox.agents)
+    assert "export GATEWAY_VATEL__BASE_URL=http://127.0.0.1:1234\n" in text
+    assert "export GATEWAY_VATEL__API_KEY=key\n" in text
+    assert f"export GATEWAY_VATEL__AGENT_ID={sandbox.agent_id('echo')}\n" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signal_stops_it_with_status_zero(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It serves until it is told to stop, and stops clean."""
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(cli.run(arguments("--port", "0", "--switch", "echo.pace=1")))
+        shown = ""
+        while "Ctrl-C" not in shown:
+            await asyncio.sleep(0.01)
+            shown += capsys.readouterr().out
+        os.kill(os.getpid(), number)
+    assert serving.result() == 0
+    assert "A local Vatel listens on http://127.0.0.1:" in shown
+
+
+async def test_bad_switch_is_status_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """A switch that does not exist is said on stderr, before anything listens."""
+    assert await cli.run(arguments("--switch", "colour=blue")) == 2
+    assert "sandbox: no switch 'colour'" in capsys.readouterr().err
+
+
+async def test_taken_port_is_status_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port in use is said on stderr, without a trace."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert await cli.run(arguments("--port", port)) == 2
+    assert "sandbox: " in capsys.readouterr().err

@@ -1,0 +1,308 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+
+from gateway.errors import ConfigError
+from gateway.sandbox.scripted import Silent
+from gateway.sandbox.server import Sandbox
+from gateway.sandbox.signals import sine
+from gateway.sandbox.switches import Switches
+from gateway.speech import extra
+from gateway.vatel.messages import dump_input_audio
+
+AGENT = "00000000-0000-4000-8000-000000000001"
+FRAME = sine(300.0, 0.02, -12.0)
+BEARER = {"Authorization": "Bearer key"}
+
+
+class Client:
+    """Somebody who uses a sandbox. Lives as long as the test."""
+
+    def __init__(self, sandbox: Sandbox, http: ClientSession) -> None:
+        self.sandbox = sandbox
+        self._http = http
+
+    async def ask(self, body: Any, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Ask for a token; return status and body, parsed when it is JSON."""
+        url = f"{self.sandbox.url}/v1/session-token"
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self._http.post(url, headers=BEARER if headers is None else headers, data=raw) as answer:
+            is_json = answer.content_type == "application/json"
+            return answer.status, await answer.json() if is_json else await answer.read()
+
+    async def token(self, agent_id: str = AGENT, **more: object) -> str:
+        """Return a token."""
+        status, body = await self.ask({"agent_id": agent_id, **more})
+        assert status == 200, body
+        return str(body["token"])
+
+    async def open(self, token: str, *, compress: int = 0, **query: str) -> ClientWebSocketResponse:
+        """Connect with a token."""
+        url = f"{self.sandbox.url}/v1/connection"
+        return await self._http.ws_connect(url, params={"token": token, **query}, compress=compress)
+
+    async def refused(self, query: str) -> tuple[int, bytes]:
+        """Ask for an upgrade; return the status and body it is refused with."""
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        async with self._http.get(f"{self.sandbox.url}/v1/connection{query}", headers=headers) as answer:
+            return answer.status, await answer.read()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """A client of a running sandbox whose tokens live for a minute."""
+    sandbox = Sandbox(api_key="key")
+    await sandbox.start()
+    async with ClientSession() as http:
+        yield Client(sandbox, http)
+    await sandbox.stop()
+
+
+async def test_token_opens_one_connection(client: Client) -> None:
+    """The first connection is upgraded, a second with the same token gets 401 without a body."""
+    token = await client.token()
+    socket = await client.open(token)
+    assert (await socket.receive()).json()["type"] == "session_started"
+    assert await client.refused(f"?token={token}") == (401, b"")
+    await socket.close()
+
+
+async def test_whole_request_of_the_contract_is_taken(client: Client) -> None:
+    """Every documented field is accepted, and what it says reaches the session."""
+    token = await client.token(
+        version_id=AGENT,
+        chat_id=AGENT,
+        transport="websocket",
+        first_message="Bonjour",
+        prompt="Be brief.",
+        chat=True,
+        variables=[{"key": "city", "value": "Lyon"}],
+    )
+    socket = await client.open(token)
+    await socket.receive()
+    opening = client.sandbox.records[0].opening
+    assert (opening.first_message, opening.prompt) == ("Bonjour", "Be brief.")
+    assert opening.variables == (("city", "Lyon"),)
+    await socket.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "key"}, {"Authorization": "Basic key"}],
+)
+async def test_bad_key_is_401_without_a_body(client: Client, headers: dict[str, str]) -> None:
+    """Without the organization's key not even the agent is looked up."""
+    assert await client.ask({"agent_id": AGENT}, headers) == (401, b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"agent_id": AGENT, "voice": "x"}, "unknown field `voice`"),
+        ({}, "missing required field `agent_id`"),
+        ({"agent_id": "echo"}, "Invalid UUID"),
+        ({"agent_id": AGENT, "chat_id": "7"}, "Invalid UUID"),
+        ({"agent_id": AGENT, "transport": "sip"}, "Invalid enum value 'sip'"),
+        ({"agent_id": AGENT, "chat": "yes"}, "Expected `bool`"),
+        ({"agent_id": AGENT, "variables": {"a": "b"}}, "Expected `array`"),
+        ({"agent_id": AGENT, "variables": [{"key": "a", "value": 1}]}, "Expected `str`"),
+        ({"agent_id": AGENT, "first_message": None}, "Expected `str`"),
+        ([], "Expected `object`"),
+        (b"{", "body: "),
+        (b"", "body: "),
+        (b"\xff", "body: "),
+        (b"[" * 100_000, "body: "),
+    ],
+)
+async def test_body_outside_the_contract_is_400_with_a_reason(
+    client: Client, body: object, message: str
+) -> None:
+    """The body is strict, and the error is one readable sentence."""
+    status, answer = await client.ask(body)
+    assert status == 400
+    assert message in answer["error"]
+
+
+async def test_unknown_agent_is_404(client: Client) -> None:
+    """A uuid nobody has is not found."""
+    status, answer = await client.ask({"agent_id": AGENT.replace("8000", "8001")})
+    assert (status, answer) == (404, {"error": "agent not found"})
+
+
+async def test_webrtc_is_not_configured(client: Client) -> None:
+    """The other transport is answered as by a deployment without media servers."""
+    assert await client.ask({"agent_id": AGENT, "transport": "webrtc"}) == (
+        503,
+        {"error": "media server not configured"},
+    )
+
+
+async def test_speaking_agent_without_its_extra_is_503(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra the token is refused with what to install, not the call with silence."""
+    monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
+    status, answer = await client.ask({"agent_id": client.sandbox.agent_id("table_booking")})
+    assert status == 503
+    assert "pip install 'vatel-gateway[demo]'" in answer["error"]
+
+
+@pytest.mark.parametrize("query", ["", "?token=", "?token=abc", "?agentId=1"])
+async def test_connection_without_a_token_is_400(client: Client, query: str) -> None:
+    """No token and no token's shape are bad requests, said in the body."""
+    status, body = await client.refused(query)
+    assert status == 400
+    assert b'"error"' in body
+
+
+async def test_forged_token_is_401(client: Client) -> None:
+    """A token that was never minted opens nothing, and leaves no session behind."""
+    assert await client.refused("?token=a.b.c") == (401, b"")
+    assert client.sandbox.live_sessions == 0
+
+
+async def test_expired_token_is_401() -> None:
+    """A token past its time is refused before the upgrade."""
+    sandbox = Sandbox(api_key="key", token_ttl_s=0.0)
+    await sandbox.start()
+    async with ClientSession() as http:
+        client = Client(sandbox, http)
+        assert (await client.refused(f"?token={await client.token()}"))[0] == 401
+    await sandbox.stop()
+
+
+async def test_agent_and_version_in_the_query_are_ignored(client: Client) -> None:
+    """Older clients send them; the token alone decides."""
+    token = await client.token()
+    socket = await client.open(token, agentId="none", versionId="none")
+    assert (await socket.receive()).json()["type"] == "session_started"
+    await socket.close()
+
+
+async def test_compression_is_not_agreed_to(client: Client) -> None:
+    """A client that offers permessage-deflate gets plain frames."""
+    socket = await client.open(await client.token(), compress=15)
+    assert socket.compress == 0
+    await socket.close()
+
+
+async def test_switches_refuse_tokens_and_upgrades(client: Client) -> None:
+    """Each refusal has the status asked for; 401 has no body."""
+    sandbox = client.sandbox
+    sandbox.switch("echo.token_status=401")
+    assert await client.ask({"agent_id": AGENT}) == (401, b"")
+    sandbox.switch("echo.token_status=503")
+    assert (await client.ask({"agent_id": AGENT}))[0] == 503
+    sandbox.switch("echo.token_status=0")
+    sandbox.switch("echo.upgrade_status=403")
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await client.open(await client.token())
+    assert caught.value.status == 403
+
+
+async def test_older_deployment_knows_no_variables(client: Client) -> None:
+    """With the switch the newest field is an unknown one."""
+    client.sandbox.switch("refuse_variables=true")
+    status, _ = await client.ask({"agent_id": AGENT, "variables": []})
+    assert status == 400
+    assert (await client.ask({"agent_id": AGENT}))[0] == 200
+
+
+async def test_slow_token_and_slow_upgrade_take_their_time(client: Client) -> None:
+    """The delays are waited, each."""
+    client.sandbox.set_switches("echo", Switches(token_delay_s=0.05, upgrade_delay_s=0.05))
+    began = asyncio.get_running_loop().time()
+    socket = await client.open(await client.token())
+    assert asyncio.get_running_loop().time() - began >= 0.09
+    await socket.close()
+
+
+def test_agents_are_found_by_name() -> None:
+    """Names map to ids; an unknown one is answered with those there are."""
+    sandbox = Sandbox()
+    assert sandbox.agent_id("echo") == AGENT
+    with pytest.raises(ConfigError, match="no agent 'ekho'; it has echo, tone"):
+        sandbox.agent_id("ekho")
+
+
+def test_added_agent_gets_the_next_id_and_a_known_name_keeps_its_own() -> None:
+    """New names extend the catalog, old ones are replaced in place."""
+    sandbox = Sandbox()
+    assert sandbox.add("mine", Silent()).endswith("11")
+    assert sandbox.add("echo", Silent()) == AGENT
+    assert len(sandbox.agents) == 11
+
+
+def test_switch_is_for_all_agents_or_for_one() -> None:
+    """A plain name sets all, a dotted one sets its agent."""
+    sandbox = Sandbox()
+    sandbox.switch("chunk_ms=20")
+    sandbox.switch("tone.pace=0.5")
+    by_name = {entry.name: entry.switches for entry in sandbox.agents}
+    assert {switches.chunk_ms for switches in by_name.values()} == {20}
+    assert (by_name["tone"].pace, by_name["echo"].pace) == (0.5, 4.0)
+
+
+def test_switch_for_nobody_is_refused() -> None:
+    """A dotted switch names an agent that exists."""
+    with pytest.raises(ConfigError, match="no agent 'tune'"):
+        Sandbox().switch("tune.pace=1")
+
+
+def test_every_sandbox_makes_up_its_own_key() -> None:
+    """Without a key given, two sandboxes do not share one."""
+    assert Sandbox().api_key != Sandbox().api_key
+
+
+async def test_taken_port_is_an_error(client: Client) -> None:
+    """Two sandboxes cannot listen on one port."""
+    second = Sandbox()
+    with pytest.raises(OSError, match="address already in use"):
+        await second.start(port=int(client.sandbox.url.rpartition(":")[2]))
+    await second.stop()
+
+
+async def test_stop_ends_every_session_with_1001() -> None:
+    """Clients are told that the server goes away, and nothing is left."""
+    sandbox = Sandbox(api_key="key")
+    await sandbox.start()
+    async with ClientSession() as http:
+        client = Client(sandbox, http)
+        sockets = [await client.open(await client.token()) for _ in range(5)]
+        for socket in sockets:
+            await socket.receive()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sandbox.stop())
+            endings = [group.create_task(socket.receive()) for socket in sockets]
+        assert [(ending.result().type, ending.result().data) for ending in endings] == [
+            (WSMsgType.CLOSE, 1001)
+        ] * 5
+    assert sandbox.live_sessions == 0
+    assert all(record.over.is_set() for record in sandbox.records)
+
+
+async def test_two_hundred_echoes_keep_every_frame_in_order(client: Client) -> None:
+    """200 sessions at once, ten frames each: every caller gets exactly its own back."""
+
+    async def talk(number: int) -> None:
+        async with await client.open(await client.token()) as socket:
+            await socket.receive()
+            audio = number.to_bytes(2, "little") * 480
+            for _ in range(10):
+                await socket.send_str(dump_input_audio(audio))
+            replies = [(await socket.receive()).json()["data"]["audio"] for _ in range(10)]
+            assert set(replies) == {dump_input_audio(audio).split('"')[-2]}
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(200):
+            group.create_task(talk(number))
+    assert sum(record.audio_frames for record in client.sandbox.records) == 2_000

@@ -1,0 +1,243 @@
+"""Whole conversations over a simulated telephone line, in simulated time."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gateway.audio import ulaw
+from gateway.audio.pcm import Pcm, to_bytes
+from gateway.audio.resample import make_resampler
+from gateway.sandbox.delivery import Delivery
+from gateway.sandbox.scenario import load
+from gateway.sandbox.stage import Opening
+from gateway.sandbox.switches import Switches
+from gateway.sandbox.talker import Talker, table_booking
+from gateway.speech import extra, stt, tts
+from gateway.vatel.messages import (
+    InputTranscript,
+    Interruption,
+    ResponseAudio,
+    ResponseText,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+)
+from tests.sandbox.rehearsal import Rehearsal
+
+pytestmark = pytest.mark.skipif(not extra.available(), reason="the extra `demo` is not installed")
+
+LINES = (
+    "I would like to book a table.",
+    "For four people, please.",
+    "At seven thirty, please.",
+    "Excuse me, do you have parking?",
+    "No thank you, goodbye.",
+)
+UNDERSTOOD = [line.lower().translate(str.maketrans("", "", ".,?")) for line in LINES]
+FRAME = 160
+
+
+class Line:
+    """A caller on a telephone: 8 kHz, µ-law, a little noise. Lives as long as its call."""
+
+    def __init__(self, stage: Rehearsal, *, level_db: float, noise_dbfs: float, seed: int) -> None:
+        self.stage = stage
+        self._up = make_resampler("soxr", 8_000, 24_000)
+        self._gain = 10 ** (level_db / 20)
+        self._noise = 32_768 * 10 ** (noise_dbfs / 20)
+        self._random = np.random.default_rng(seed)
+
+    def say(self, text: str) -> None:
+        """Speak, from now."""
+        self._send(tts.render(text, tts.CALLER_VOICE, 8_000))
+
+    def wait(self, seconds: float) -> None:
+        """Say nothing for a while."""
+        self._send(np.zeros(round(seconds * 8_000), np.int16))
+
+    def wait_for_the_end_of(self, beginning: str) -> None:
+        """Say nothing until the agent has said a sentence."""
+        while not self._said(beginning) and self.stage.now < 60.0 and not self.stage.exits:
+            self.wait(0.1)
+        texts = [text.text for text in self.stage.of(ResponseText) if text.is_final]
+        sentence = next(text for text in texts if text.startswith(beginning))
+        self.wait(len(tts.render(sentence, tts.AGENT_VOICE)) / 24_000 + 0.4)
+
+    def wait_for(self, beginning: str) -> None:
+        """Say nothing until the agent begins a sentence."""
+        while not any(text.text.startswith(beginning) for text in self.stage.of(ResponseText)):
+            self.wait(0.02)
+            assert self.stage.now < 60.0
+
+    def _said(self, beginning: str) -> bool:
+        return any(text.is_final and text.text.startswith(beginning) for text in self.stage.of(ResponseText))
+
+    def _send(self, pcm: Pcm) -> None:
+        for start in range(0, len(pcm), FRAME):
+            frame = np.zeros(FRAME)
+            piece = pcm[start : start + FRAME]
+            frame[: len(piece)] = piece * self._gain
+            frame += self._random.normal(0.0, self._noise, FRAME)
+            coded = ulaw.encode(frame.clip(-32_768, 32_767).astype(np.int16))
+            audio = to_bytes(self._up.push(ulaw.decode(coded)))
+            self.stage.run_until(self.stage.now + 0.02)
+            if audio and not self.stage.exits:
+                self.stage.agent.on_audio(audio, self.stage.now)
+
+
+def ring(
+    switches: Switches | None = None,
+    script: Talker | None = None,
+    *,
+    opening: Opening | None = None,
+    level_db: float = 0.0,
+    noise_dbfs: float = -60.0,
+    seed: int = 0,
+) -> Line:
+    """Return a line to a talker whose session has started."""
+    stage = Rehearsal(script or Talker(), switches, opening).start()
+    return Line(stage, level_db=level_db, noise_dbfs=noise_dbfs, seed=seed)
+
+
+def book_a_table(line: Line) -> Rehearsal:
+    """Hold the demo's conversation up to the agent's end."""
+    stage = line.stage
+    line.wait_for_the_end_of("Hello")
+    line.say(LINES[0])
+    line.wait_for_the_end_of("Gladly")
+    line.say(LINES[1])
+    line.wait_for_the_end_of("And at")
+    line.say(LINES[2])
+    while not stage.of(ToolCall) and stage.now < 60.0:
+        line.wait(0.1)
+    answer = json.dumps({"message": "Your table for four at half past seven is booked."})
+    stage.agent.on_tool_output(stage.of(ToolCall)[0].id, answer, stage.now)
+    line.wait_for("Tonight")
+    line.wait(2.0)
+    line.say(LINES[3])
+    line.wait_for_the_end_of("Yes")
+    line.say(LINES[4])
+    line.wait_for_the_end_of("See you")
+    return stage
+
+
+def finals(stage: Rehearsal) -> list[str]:
+    """Return what the agent understood, sentence by sentence."""
+    return [transcript.text for transcript in stage.of(InputTranscript) if transcript.is_final]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_conversation_of_the_demo_goes_as_planned(seed: int) -> None:
+    """Every line is understood, the tool gets the right values, one barge-in, a goodbye, under 40 s."""
+    tts.render.cache_clear()
+    stage = book_a_table(ring(level_db=-3.0 * seed, noise_dbfs=-75.0 + 8.0 * seed, seed=seed))
+    (call,) = stage.of(ToolCall)
+    assert finals(stage) == UNDERSTOOD
+    assert {argument.name: argument.value for argument in call.arguments} == {"people": 4, "time": "19:30"}
+    assert {argument.name: argument.data_type for argument in call.arguments} == {
+        "people": "number",
+        "time": "string",
+    }
+    assert len(stage.of(Interruption)) == 1
+    assert stage.exits == [None]
+    assert stage.now < 40.0
+
+
+def test_speech_of_the_caller_is_framed_by_its_events() -> None:
+    """For each utterance: started, interim words that begin the final ones, stopped, final."""
+    stage = book_a_table(ring())
+    kinds = [type(m) for _, m in stage.sent if isinstance(m, SpeechStarted | SpeechStopped)]
+    assert kinds == [SpeechStarted, SpeechStopped] * 5
+    interims = [transcript.text for transcript in stage.of(InputTranscript) if not transcript.is_final]
+    assert interims
+    assert all(any(final.startswith(interim) for final in UNDERSTOOD) for interim in interims)
+
+
+def test_barge_in_is_noticed_within_300_ms_of_the_first_sound_and_ends_the_turn() -> None:
+    """The interruption comes soon after the caller begins, and no audio of the cut turn follows it."""
+    line = ring(Switches(pace=1.0))
+    line.wait(1.0)
+    began = line.stage.now
+    line.say(LINES[0])
+    (cut,) = line.stage.times_of(Interruption)
+    late = [when for when in line.stage.times_of(ResponseAudio) if when > cut]
+    assert 0.12 <= cut - began <= 0.3
+    assert late == []
+
+
+def test_cut_greeting_is_answered_all_the_same() -> None:
+    """Who interrupts the greeting with the right words has been understood."""
+    line = ring()
+    line.wait(1.0)
+    line.say(LINES[0])
+    line.wait_for_the_end_of("Gladly")
+    assert finals(line.stage) == [UNDERSTOOD[0]]
+
+
+def test_silent_caller_is_asked_twice_and_then_helped_along() -> None:
+    """Nobody speaks: after two reprompts each, defaults carry the call to its end."""
+    stage = ring(script=Talker(scenario=table_booking())).stage.run_until(15.0)
+    texts = [text.text for text in stage.of(ResponseText) if text.is_final]
+    assert texts[:2] == ["Hello, this is Vatel Bistro. How can I help you?", "Sorry, I did not catch that."]
+    stage.run_until(200.0)
+    (call,) = stage.of(ToolCall)
+    assert {argument.name: argument.value for argument in call.arguments} == {"people": 2, "time": "20:00"}
+    assert stage.exits == [None]
+
+
+def test_first_message_of_the_token_is_spoken() -> None:
+    """A first message asked for with the token is what the caller hears first."""
+    stage = ring(opening=Opening(first_message="Good evening from the test.")).stage.run_until(3.0)
+    assert [text.text for text in stage.of(ResponseText) if text.is_final] == ["Good evening from the test."]
+    sent = sum(len(chunk.audio) for chunk in stage.of(ResponseAudio))
+    assert sent == 2 * len(tts.render("Good evening from the test.", tts.AGENT_VOICE))
+
+
+def test_transcripts_name_their_turn_when_asked_to() -> None:
+    """With the switch, interim and final transcripts of one utterance share an id."""
+    line = ring(Switches(transcript_turn_ids=True))
+    line.wait_for_the_end_of("Hello")
+    line.say(LINES[0])
+    line.wait(1.0)
+    assert {transcript.turn_id for transcript in line.stage.of(InputTranscript)} == {"caller-1"}
+
+
+def test_interims_can_be_switched_off() -> None:
+    """Without interims only final transcripts are sent, and emulated starts say so."""
+    line = ring(Switches(interim=False, emulated=True))
+    line.wait_for_the_end_of("Hello")
+    line.say(LINES[0])
+    line.wait(1.0)
+    assert [transcript.is_final for transcript in line.stage.of(InputTranscript)] == [True]
+    assert line.stage.of(SpeechStarted) == [SpeechStarted(emulated=True)]
+
+
+def test_answer_to_another_call_is_not_taken() -> None:
+    """A tool output with an id that is not open leaves the conversation where it is."""
+    line = ring()
+    before = list(line.stage.sent)
+    line.stage.agent.on_tool_output("call-9", "done", line.stage.now)
+    assert line.stage.sent == before
+
+
+def test_every_word_of_the_scenario_has_a_pronunciation() -> None:
+    """All grammars of the packaged scenario compile."""
+    for grammar in table_booking().grammar.values():
+        stt.recogniser().learn(grammar.jsgf)
+
+
+def test_delivery_of_a_talker_keeps_its_own_clock() -> None:
+    """Audio sent four times too fast is still being played when it has all left."""
+    stage = Rehearsal(Talker()).start().run_until(1.0)
+    assert isinstance(getattr(stage.agent, "_delivery", None), Delivery)
+    assert stage.of(ResponseAudio)[-1].is_final
+    assert stage.agent._delivery.playing(1.0)  # type: ignore[attr-defined]
+
+
+def test_other_scenario_is_another_conversation() -> None:
+    """A scenario of one sentence says it and ends."""
+    scenario = load('name = "short"\n[grammar]\n[[step]]\nid = "bye"\nsay = "Goodbye."\n')
+    stage = ring(script=Talker(scenario=scenario)).stage.run_until(5.0)
+    assert [text.text for text in stage.of(ResponseText)] == ["Goodbye."]
+    assert stage.exits == [None]

@@ -1,0 +1,69 @@
+import base64
+import json
+from uuid import UUID
+
+from gateway.sandbox.stage import Opening
+from gateway.sandbox.tokens import Grant, Tokens
+
+AGENT = UUID("00000000-0000-4000-8000-000000000001")
+GRANT = Grant(AGENT, ("voice", "chat"), Opening(first_message="Hello"))
+
+
+def tokens() -> Tokens:
+    """Return a fresh mint whose tokens are good for a minute."""
+    return Tokens(b"secret", ttl_s=60.0)
+
+
+def test_token_is_shaped_as_a_jwt_with_the_claims_people_look_for() -> None:
+    """Header and claims decode; scopes, agent and expiry are among them."""
+    head, claims, _ = tokens().mint(GRANT, now=0.0, issued_at=1_000).split(".")
+    decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    assert json.loads(base64.urlsafe_b64decode(head + "=="))["typ"] == "JWT"
+    assert decoded["scopes"] == ["voice", "chat"]
+    assert decoded["agent_id"] == str(AGENT)
+    assert decoded["exp"] == 1_060
+
+
+def test_claim_gives_what_was_granted() -> None:
+    """The first bearer gets the grant."""
+    mint = tokens()
+    assert mint.claim(mint.mint(GRANT, 0.0, 0), 1.0) == GRANT
+
+
+def test_second_claim_is_refused_as_used() -> None:
+    """A token opens one connection, never two."""
+    mint = tokens()
+    token = mint.mint(GRANT, 0.0, 0)
+    mint.claim(token, 1.0)
+    assert mint.claim(token, 2.0) == "used"
+
+
+def test_token_expires() -> None:
+    """A token is good up to its time and not at it."""
+    mint = tokens()
+    early, late = mint.mint(GRANT, 0.0, 0), mint.mint(GRANT, 0.0, 0)
+    assert mint.claim(early, 59.9) == GRANT
+    assert mint.claim(late, 60.0) == "expired"
+
+
+def test_forged_token_is_refused() -> None:
+    """A token of another mint, or a changed one, is worth nothing."""
+    mint = tokens()
+    assert mint.claim(Tokens(b"other", 60.0).mint(GRANT, 0.0, 0), 1.0) == "invalid"
+    assert mint.claim(mint.mint(GRANT, 0.0, 0) + "x", 1.0) == "invalid"
+
+
+def test_two_tokens_are_never_the_same() -> None:
+    """Tokens minted in the same second for the same agent differ."""
+    mint = tokens()
+    assert mint.mint(GRANT, 0.0, 0) != mint.mint(GRANT, 0.0, 0)
+
+
+def test_ledger_does_not_grow_without_end() -> None:
+    """Tokens past their time are forgotten, claimed or not."""
+    mint = tokens()
+    for second in range(1_000):
+        token = mint.mint(GRANT, float(second), 0)
+        if second % 2:
+            mint.claim(token, float(second))
+    assert len(mint._open) + len(mint._spent) <= 62

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from gateway.audio import ulaw
+from gateway.audio.pcm import Pcm
+from gateway.audio.resample import make_resampler
+from gateway.errors import ConfigError
+from gateway.speech import extra, stt, tts
+
+soxr = pytest.importorskip("soxr")
+pytestmark = pytest.mark.skipif(not extra.available(), reason="the extra `demo` is not installed")
+
+PEOPLE = "[a table] for (two | three | four | five) [people] [please]"
+
+
+def by_telephone(text: str, *, level_db: float = 0.0, noise_dbfs: float = -60.0, seed: int = 0) -> Pcm:
+    """Say a text on a telephone line: 8 kHz, µ-law, up to 24 kHz, down to what the recogniser takes."""
+    spoken = tts.render(text, tts.CALLER_VOICE, 8_000) * 10 ** (level_db / 20)
+    line = np.pad(spoken, (1_600, 3_200))
+    line += np.random.default_rng(seed).normal(0.0, 32_768 * 10 ** (noise_dbfs / 20), len(line))
+    heard = ulaw.decode(ulaw.encode(line.clip(-32_768, 32_767).astype(np.int16)))
+    up = make_resampler("soxr", 8_000, 24_000)
+    wide = np.concatenate([up.push(heard), up.flush()])
+    return np.asarray(soxr.resample(wide, 24_000, stt.RATE_HZ), np.int16)
+
+
+@pytest.mark.parametrize("level_db", [0.0, -9.0])
+@pytest.mark.parametrize("noise_dbfs", [-75.0, -50.0])
+def test_sentence_of_the_grammar_survives_the_telephone(level_db: float, noise_dbfs: float) -> None:
+    """Loud or soft, on a clean line or a noisy one, the words that were said are understood."""
+    pcm = by_telephone("A table for four people, please.", level_db=level_db, noise_dbfs=noise_dbfs)
+    assert stt.recogniser().recognise(PEOPLE, pcm) == "a table for four people please"
+
+
+def test_silence_is_no_words() -> None:
+    """A second without speech gives None."""
+    assert stt.recogniser().recognise(PEOPLE, np.zeros(stt.RATE_HZ, np.int16)) is None
+
+
+def test_no_audio_is_no_words() -> None:
+    """An utterance without a single sample gives None."""
+    assert stt.recogniser().recognise(PEOPLE, np.zeros(0, np.int16)) is None
+
+
+def test_grammars_take_turns_in_one_decoder() -> None:
+    """An utterance is understood by the grammar it is asked with, whatever came before."""
+    hears = stt.recogniser().recognise
+    four = by_telephone("For four people, please.")
+    time = by_telephone("At seven thirty.")
+    clock = "[at] (six | seven | eight) (o'clock | thirty)"
+    heard = [hears(PEOPLE, four), hears(clock, time), hears(PEOPLE, four), hears(clock, time)]
+    assert heard == ["for four people please", "at seven thirty"] * 2
+
+
+async def test_hearing_does_not_hold_the_loop() -> None:
+    """The awaited form gives what the direct one gives."""
+    pcm = by_telephone("For two people.")
+    assert await stt.recogniser().hear(PEOPLE, pcm) == "for two people"
+
+
+def test_word_without_a_pronunciation_is_named() -> None:
+    """A grammar with a word the dictionary lacks is refused, and the error says which."""
+    with pytest.raises(ConfigError, match="no word 'blorftable'"):
+        stt.recogniser().learn("i want a blorftable")
+
+
+def test_broken_grammar_is_refused() -> None:
+    """What is no JSGF is an error of the scenario, not a crash of the decoder."""
+    with pytest.raises(ConfigError, match="not JSGF"):
+        stt.recogniser().learn("( two | three")
+
+
+def test_process_has_one_recogniser() -> None:
+    """Every session shares the one acoustic model."""
+    assert stt.recogniser() is stt.recogniser()
