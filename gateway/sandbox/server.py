@@ -208,9 +208,7 @@ class Sandbox:
             return upgraded
         record = SessionRecord(secrets.token_hex(16), entry.name, grant.opening)
         self.records.append(record)
-        session = Session(
-            upgraded, cast(asyncio.Transport, request.transport), entry.script, entry.switches, record
-        )
+        session = Session(upgraded, request.transport, entry.script, entry.switches, record)
         self._sessions.add(session)
         try:
             await session.run()
