@@ -150,7 +150,7 @@ class MediaStream:
                 return self._mark_returned(message.name)
             case Stop():
                 self.state = StreamState.STOPPED
-            case Dtmf():
+            case Dtmf():  # pragma: no branch
                 self.counters.keys += 1
         return message
 

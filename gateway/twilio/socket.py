@@ -147,7 +147,9 @@ class CallerSocket:
 
         What the peer still sends is thrown away. A ``receive`` that waits in another task returns.
         """
-        self._begin_close(SocketClosed(code, reason))
+        # A connection that is going already has its own end, which may wait to be read.
+        if not self._transport.is_closing():
+            self._begin_close(SocketClosed(code, reason))
         while not self._ended:
             await self.receive()
 
@@ -186,11 +188,10 @@ class CallerSocket:
         if self._closing is not None:
             return
         self._closing = closed
-        if self._transport.is_closing():
-            return
-        self._transport.write(_frame(_CLOSE, _close_payload(closed)))
-        # Closing flushes what is queued, which a peer that does not read would hold up for ever.
-        asyncio.get_running_loop().call_later(self._close_timeout_s, self._transport.abort)
+        if not self._transport.is_closing():
+            self._transport.write(_frame(_CLOSE, _close_payload(closed)))
+            # Closing flushes what is queued, which a peer that does not read would hold up for ever.
+            asyncio.get_running_loop().call_later(self._close_timeout_s, self._transport.abort)
 
     def _end(self) -> None:
         self._ended = True

@@ -22,7 +22,7 @@ from gateway.twilio.socket import LIMIT_BYTES, MAX_MESSAGE_BYTES, CallerSocket, 
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 FIN = 0x80
-SIZES = [0, 1, 124, 125, 126, 127, 65_535, 65_536, 200_000]
+SIZES = [0, 1, 124, 125, 126, 127, 65_535, 65_536, 70_000]
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Gateway:
     """A server with one route; the test holds the socket of each caller."""
 
     port: int = 0
+    requests: list[web.Request] = field(default_factory=list)
     callers: asyncio.Queue[CallerSocket] = field(default_factory=asyncio.Queue)
     handled: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     finish: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,6 +45,7 @@ class Gateway:
             limit_bytes=self.limit_bytes,
             close_timeout_s=self.close_timeout_s,
         )
+        self.requests.append(request)
         self.callers.put_nowait(caller)
         await self.finish.wait()
         self.handled.release()
@@ -476,6 +478,42 @@ async def test_reader_that_was_cancelled_leaves_the_close_working() -> None:
         await caller.close(1_000)
         await client.wait_closed()
         assert client.close_code == 1_000
+
+
+async def test_urgent_text_goes_out_to_a_full_queue() -> None:
+    """Marks and clear are never dropped for want of room, and arrive behind what was queued."""
+    async with gateway(limit_bytes=8_192) as served, raw_peer(served, receive_buffer=4_096) as peer:
+        caller = await served.callers.get()
+        accepted = await fill(caller, "x" * 5_000)
+        assert not caller.send("audio")
+        assert caller.send("clear", urgent=True)
+        assert not caller.send("audio")
+        assert {await peer.read() for _ in range(accepted)} == {(FIN | TEXT, b"x" * 5_000)}
+        assert await peer.read() == (FIN | TEXT, b"clear")
+
+
+async def test_end_that_waits_to_be_read_is_told_as_it_was() -> None:
+    """What the peer said before it left is read after it left; our close does not rewrite it."""
+    async with gateway() as served, raw_peer(served) as peer:
+        caller = await served.callers.get()
+        peer.send(FIN | TEXT, b"stop")
+        peer.send(FIN | CLOSE, close_frame(4_002, "bye"))
+        peer.writer.close()
+        await peer.writer.wait_closed()
+        await fill(caller, "")
+        assert await text_from(caller) == "stop"
+        await caller.close(1_000)
+        assert await end_of(caller) == SocketClosed(4_002, "bye")
+
+
+async def test_peer_that_left_before_its_socket_was_made_is_reported() -> None:
+    """A connection that is gone by then raises what the handler knows how to end on."""
+    async with gateway() as served, raw_peer(served) as peer:
+        caller = await served.callers.get()
+        peer.writer.transport.abort()
+        assert await end_of(caller) == SocketClosed(1_006, "lost")
+        with pytest.raises(ConnectionResetError):
+            CallerSocket(served.requests[0], caller.response)
 
 
 async def test_closing_twice_at_once_says_goodbye_once() -> None:
