@@ -142,7 +142,9 @@ def _stream_lines(stream: StreamReport) -> list[str]:
         f"{stream.messages_received} messages received, {stream.marks_echoed}/{stream.marks} marks, "
         f"{stream.clears} clears",
     ]
-    lines += [f"barge-in  silence after {_ms(value)}" for value in stream.barge_in_ms]
+    for value in stream.barge_in_ms:
+        fell_silent = "agent had stopped already" if value is None else f"silence after {_ms(value)}"
+        lines.append(f"barge-in  {fell_silent}")
     return lines
 
 

@@ -121,7 +121,7 @@ class HangUp:
     def act(self, phone: Phone) -> Iterator[None]:
         """Hang up."""
         phone.hang_up()
-        yield from wait(phone, 0)
+        yield
 
 
 @dataclass(frozen=True, slots=True)

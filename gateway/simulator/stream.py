@@ -6,7 +6,7 @@ Everything happens in the loop's thread and without await, in the order in which
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.errors import CallerProtocolError
 from gateway.simulator import codes, events
@@ -16,7 +16,7 @@ from gateway.simulator.forms import Identity
 from gateway.simulator.handset import Handset
 from gateway.simulator.playout import Earpiece
 from gateway.simulator.record import StreamRecord
-from gateway.simulator.wire import MediaWire, WireClosed
+from gateway.simulator.wire import WireClosed
 from gateway.twilio import messages
 
 # The first timestamps of real calls were 102, 155 and 171 ms, and steps of 20 ms wobbled by 2
@@ -25,6 +25,15 @@ _FIRST_MS: Final = 102
 _FIRST_SPREAD_MS: Final = 70
 _WOBBLE_MS: Final = (0, 1, -1, 2, 0, -2, 1, 0, -1, 0, 2, -1, 1, -2, 0, 1)
 _LEVELS_EVERY_FRAMES: Final = 5
+
+
+class Wire(Protocol):
+    """Where frames go: :class:`~gateway.simulator.wire.MediaWire`."""
+
+    congested: bool
+
+    def send(self, text: bytes) -> None:
+        """Write one text frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class CallerStream:
         self._on_over = on_over
         self._keep_audio = keep_audio
         self._watch = watch
-        self._wire: MediaWire | None = None
+        self._wire: Wire | None = None
         self._earpiece = Earpiece(clock(), keep_audio=keep_audio)
         self._sequence = 0
         self._first_ms = _FIRST_MS + sum(stream_sid.encode()) % _FIRST_SPREAD_MS
@@ -85,7 +94,7 @@ class CallerStream:
         self._over = False
         self._ended_s = 0.0
 
-    def begin(self, wire: MediaWire, parameters: Mapping[str, str]) -> None:
+    def begin(self, wire: Wire, parameters: Mapping[str, str]) -> None:
         """Send ``connected`` and ``start``; frames follow with the next tick."""
         self._wire = wire
         self._earpiece = Earpiece(self._clock(), keep_audio=self._keep_audio)
@@ -221,7 +230,7 @@ class CallerStream:
         while digits:
             self._send(messages.Dtmf(self.stream_sid, self._next_sequence(), digits.popleft()))
 
-    def _send_frame(self, wire: MediaWire, payload: bytes) -> None:
+    def _send_frame(self, wire: Wire, payload: bytes) -> None:
         timestamp_ms = self._first_ms + 20 * self._ticks + _WOBBLE_MS[self._ticks % len(_WOBBLE_MS)]
         self._ticks += 1
         if wire.congested:

@@ -17,6 +17,7 @@ _WINDOW: Final = 800  # 100 ms for each local fit
 _EDGE: Final = 160  # the resampler's onset and tail, left out of SINAD
 _CLICK_RATIO: Final = 0.25  # of the amplitude; two µ-law legs leave residuals under 5 %
 _JUMP_RAD: Final = 0.2
+_NOISE: Final = 100  # of 32,768: echoed line silence stays under it
 
 _Real = npt.NDArray[np.float64]
 
@@ -47,12 +48,12 @@ def match(pcm: Pcm, expected_hz: float) -> ToneMatch | None:
     """Look for a tone near ``expected_hz`` in an 8 kHz line: int16, shape (n,).
 
     Returns:
-        None when there is no 200 ms of it.
+        None when there is no 240 ms of it.
     """
     start, stop, samples, holes = _extent(pcm, expected_hz)
-    body = pcm[start + _EDGE : stop - _EDGE].astype(np.float64)
-    if len(body) < 2 * _WINDOW:
+    if stop - start < 2 * (_EDGE + _WINDOW):
         return None
+    body = pcm[start + _EDGE : stop - _EDGE].astype(np.float64)
     hz = _frequency(body, expected_hz)
     phases, residual, amplitude = _fit(body, hz)
     drift = np.abs(np.angle(np.exp(1j * np.diff(phases))))
@@ -70,11 +71,11 @@ def match(pcm: Pcm, expected_hz: float) -> ToneMatch | None:
 def _extent(pcm: Pcm, hz: float) -> tuple[int, int, int, int]:
     """Find the first and last sample of the tone, how many lie between without holes, and the holes."""
     level = np.abs(pcm.astype(np.float64))
-    if not len(level) or not level.max():
+    if not (level > _NOISE).any():
         return 0, 0, 0, 0
     # A zero crossing is no hole: silence must outlast a whole period, and 5 ms.
     patience = max(40, int(RATE_HZ / hz) + 2)
-    audible = np.flatnonzero(level > np.percentile(level, 99) * 0.1)
+    audible = np.flatnonzero(level > np.percentile(level[level > _NOISE], 90) * 0.15)
     start, stop = int(audible[0]), int(audible[-1]) + 1
     pauses = np.diff(audible) - 1
     lost = pauses[pauses > patience]

@@ -1,5 +1,6 @@
 """A small gateway for the simulator's tests: real HTTP, real WebSocket, behaviour given by the test."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,6 +46,14 @@ class Stream:
     genuine: bool
     texts: list[str] = field(default_factory=list)
     sid: str = ""
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The TCP connection under the socket."""
+        request = self.socket._req
+        assert request is not None
+        assert request.transport is not None
+        return request.transport
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         """Read messages until the socket ends."""
@@ -93,6 +102,12 @@ async def listen(stream: Stream) -> None:
     await stream.drain()
 
 
+async def idle(stream: Stream) -> None:
+    """Read whatever comes."""
+    async for _ in stream.socket:
+        pass
+
+
 async def echo(stream: Stream) -> None:
     """Send every frame back."""
     await stream.started()
@@ -113,6 +128,7 @@ class Answering:
         self.refuse_media = False
         self.voice_status = 200
         self.content_type = "text/xml"
+        self.failures: list[Exception] = []
         self._behaviour = behaviour
 
     def application(self) -> web.Application:
@@ -168,7 +184,10 @@ class Answering:
         headers = [(name.decode(), value.decode()) for name, value in request.raw_headers]
         stream = Stream(socket, headers, genuine)
         self.streams.append(stream)
-        await self._behaviour(stream)
+        try:
+            await self._behaviour(stream)
+        except (AssertionError, OSError) as error:
+            self.failures.append(error)
         return socket
 
 
@@ -188,3 +207,5 @@ async def answering(
         yield gateway
     finally:
         await runner.cleanup()
+    if gateway.failures:
+        raise gateway.failures[0]

@@ -1,0 +1,135 @@
+"""Good calls keep their promises; each thing that goes wrong breaks its own."""
+
+from typing import Any
+
+import pytest
+
+from gateway.audio import ulaw
+from gateway.simulator.caller import sine
+from gateway.simulator.codes import Fault
+from gateway.simulator.playout import Gap, Spurt
+from gateway.simulator.promises import Limits
+from tests.simulator.stories import SILENT, broken, report_of
+
+STRICT = Limits(first_audio_ms=1_500, barge_in_ms=60, ended_by="caller")
+TONE = ulaw.encode(sine(1_000, 24_000, -10))
+
+
+def test_a_good_call_keeps_every_promise() -> None:
+    """Under the strictest limits."""
+    report = report_of(STRICT)
+
+    assert report.kept
+    assert {promise.name for promise in report.promises} == {
+        "audio streamed",
+        "set-up",
+        "first audio",
+        "gaps in the agent's speech",
+        "no Twilio errors",
+        "script kept",
+        "ended by",
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "stream", "name"),
+    [
+        ({"setup_ms": 2_001.0}, {}, "set-up"),
+        ({"setup_ms": None}, {}, "set-up"),
+        ({}, {"spurts": (Spurt(12_001 + 8, 16_000, (), "mark"),)}, "first audio"),
+        ({}, {"spurts": (), "heard": SILENT}, "first audio"),
+        ({}, {"spurts": (Spurt(8_000, 16_000, (Gap(9_000, 9_001),), "mark"),)}, "gaps in the agent's speech"),
+        ({}, {"cuts": (15_000,)}, "barge-in to silence"),
+        ({}, {"faults": (Fault(31951),)}, "no Twilio errors"),
+        ({"faults": (Fault(11200),)}, {}, "no Twilio errors"),
+        ({"missed": ("step 2: wait_agent_quiet",)}, {}, "script kept"),
+        ({"ending": "rest_completed"}, {}, "ended by"),
+    ],
+)
+def test_one_fault_breaks_one_promise(call: dict[str, Any], stream: dict[str, Any], name: str) -> None:
+    """And no other."""
+    report = report_of(STRICT, stream=stream, **call)
+
+    assert broken(report) == [name]
+    assert not report.kept
+
+
+class TestLimits:
+    """What is not limited is not judged."""
+
+    def test_none_switches_a_promise_off(self) -> None:
+        """Here all that can be."""
+        free = Limits(setup_ms=None, gaps=None, tail_lost_ms=None)
+        report = report_of(free, setup_ms=9e9)
+
+        assert {promise.name for promise in report.promises} == {
+            "audio streamed",
+            "no Twilio errors",
+            "script kept",
+        }
+
+    def test_a_call_without_a_stream_keeps_nothing_worth_having(self) -> None:
+        """Set-up never ended."""
+        report = report_of(STRICT, streams=(), setup_ms=None)
+
+        assert broken(report) == ["audio streamed", "set-up", "first audio"]
+
+    def test_an_intended_close_is_no_error(self) -> None:
+        """31921 is noise."""
+        assert report_of(stream={"faults": (Fault(31921),)}).kept
+
+    def test_an_interruption_of_silence_is_kept(self) -> None:
+        """The agent had stopped by itself."""
+        assert report_of(STRICT, stream={"cuts": (20_000,)}).kept
+
+
+class TestTail:
+    """Whose fault unheard words are."""
+
+    def test_a_gateway_that_hangs_up_too_early_breaks_its_promise(self) -> None:
+        """150 ms of goodbye were never heard."""
+        report = report_of(ending="rest_completed", stream={"buffered": 1_200})
+
+        assert broken(report) == ["last words heard"]
+        assert "150 ms lost" in str(report.promises[3])
+
+    def test_a_caller_who_hangs_up_loses_what_it_did_not_wait_for(self) -> None:
+        """Nobody promised otherwise."""
+        assert report_of(ending="caller_hung_up", stream={"buffered": 1_200}).kept
+
+
+class TestTone:
+    """How a tone came back."""
+
+    def test_an_intact_tone_keeps_four_promises(self) -> None:
+        """Frequency, SINAD, length, continuity."""
+        report = report_of(tone=(1_000.0, 24_000), stream={"heard": TONE})
+
+        assert report.kept
+        assert sum("tone" in promise.name for promise in report.promises) == 4
+
+    @pytest.mark.parametrize(
+        ("heard", "names"),
+        [
+            (SILENT, ["tone came back"]),
+            (TONE[:20_000] + SILENT, ["tone length"]),
+            (ulaw.encode(sine(1_003, 24_000, -10)), ["tone frequency"]),
+            (
+                TONE[:8_000] + SILENT[:800] + TONE[8_000:],
+                ["tone SINAD", "tone unbroken"],
+            ),
+        ],
+        ids=["none", "short", "detuned", "holed"],
+    )
+    def test_damage_breaks_what_it_damages(self, heard: bytes, names: list[str]) -> None:
+        """Each in its own words."""
+        report = report_of(tone=(1_000.0, 24_000), stream={"heard": heard})
+
+        assert broken(report) == names
+
+
+def test_a_promise_reads_as_one_line() -> None:
+    """Name, measured, limit."""
+    report = report_of(STRICT)
+
+    assert str(report.promises[1]) == "set-up: 8 ms (limit 2000 ms)"

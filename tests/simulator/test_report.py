@@ -1,0 +1,88 @@
+"""Reports for programs and for people."""
+
+import json
+
+from gateway.audio import ulaw
+from gateway.simulator.caller import sine
+from gateway.simulator.codes import Fault
+from gateway.simulator.playout import Gap, Spurt
+from gateway.simulator.report import human
+from tests.simulator.stories import report_of
+
+
+class TestJson:
+    """Plain values, without the audio."""
+
+    def test_it_survives_json(self) -> None:
+        """Every tuple is a list, every dataclass an object."""
+        spurts = (Spurt(8_000, 16_000, (Gap(9_000, 9_080),), "mark"),)
+        report = report_of(stream={"spurts": spurts, "cuts": (15_000,), "faults": (Fault(31951, "x"),)})
+
+        plain = json.loads(json.dumps(report.as_dict()))
+
+        assert plain["kept"] is False
+        assert plain["streams"][0]["turns"][0]["gaps"] == [{"start": 9_000, "stop": 9_080}]
+        assert plain["streams"][0]["barge_in_ms"] == [125.0]
+        assert plain["faults"] == [{"code": 31951, "detail": "x"}]
+        assert plain["promises"][0] == {
+            "name": "audio streamed",
+            "held": True,
+            "measured": "1 streams",
+            "limit": "at least 1",
+        }
+
+    def test_the_audio_stays_out(self) -> None:
+        """It has its own files."""
+        assert "record" not in report_of().as_dict()
+        assert len(json.dumps(report_of().as_dict())) < 3_000
+
+    def test_the_tone_is_an_object(self) -> None:
+        """Or null."""
+        heard = ulaw.encode(sine(1_000, 24_000, -10))
+        report = report_of(tone=(1_000.0, 24_000), stream={"heard": heard})
+
+        assert report.as_dict()["tone"]["holes"] == 0
+        assert report_of().as_dict()["tone"] is None
+
+
+class TestHuman:
+    """One thing a line."""
+
+    def test_a_good_call_reads_well(self) -> None:
+        """How it ended, what was heard, what was kept."""
+        text = human(report_of())
+
+        assert "call      caller hung up (by the caller), 3.0 s" in text
+        assert "first audio 1000 ms, agent audible 1.0 s of 3.0 s in 1 stretches" in text
+        assert "0 gaps (0 ms), 0 ms both at once, 0 ms unheard at the end" in text
+        assert "150 frames sent (0 dropped), 11 messages received, 1/1 marks, 0 clears" in text
+        assert "kept      set-up: 8 ms (limit 2000 ms)" in text
+        assert "BROKEN" not in text
+
+    def test_what_is_broken_stands_out(self) -> None:
+        """With Twilio's number and the step that was missed."""
+        text = human(report_of(missed=("step 2: say",), faults=(Fault(11200, "HTTP 500"),)))
+
+        assert "BROKEN    script kept: step 2: say (limit every step)" in text
+        assert "missed    step 2: say" in text
+        assert "twilio    11200 the webhook did not answer 2xx in time: HTTP 500" in text
+
+    def test_noise_is_called_noise(self) -> None:
+        """The intended close."""
+        assert "(noise)" in human(report_of(stream={"faults": (Fault(31921),)}))
+
+    def test_barge_in_and_tone_have_their_lines(self) -> None:
+        """If there were any."""
+        heard = ulaw.encode(sine(1_000, 24_000, -10))
+        text = human(report_of(tone=(1_000.0, 24_000), stream={"heard": heard, "cuts": (15_680, 20_000)}))
+
+        assert "barge-in  silence after 40 ms" in text
+        assert "barge-in  agent had stopped already" in text
+        assert "tone      1000.0 Hz, SINAD" in text
+
+    def test_a_call_without_anything_is_told_too(self) -> None:
+        """No stream, no times."""
+        text = human(report_of(streams=(), setup_ms=None, answer_ms=None, verbs=()))
+
+        assert "set-up    never from webhook to stream (TwiML in never)" in text
+        assert "TwiML     none" in text
