@@ -17,7 +17,7 @@ from gateway.bridge import events as on
 from gateway.bridge.registry import Departed, Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.errors import CallerProtocolError
-from gateway.records import CallInfo, Reason
+from gateway.records import STREAM_BROKE, CallInfo
 from gateway.twilio import signature, twiml
 from gateway.twilio.messages import Start
 from gateway.twilio.protocol import MediaStream
@@ -29,7 +29,6 @@ Form = dict[str, str]
 MakeSession = Callable[[Reservation, MediaStream, CallerSocket], CallSession]
 """Put a call together once its stream has shown a good token."""
 
-_RESUMABLE = frozenset({Reason.CALLER_LOST, Reason.CALLER_SILENT, Reason.CALLER_PROTOCOL})
 _MOST_STREAMS = 3
 _SETTLE_S = 3.0
 _FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -100,7 +99,7 @@ class Phone:
         """
         form = await self._signed_form(request)
         departed = await self._departed(form["CallSid"])
-        if departed is not None and departed.ending.reason not in _RESUMABLE:
+        if departed is not None and departed.ending.reason not in STREAM_BROKE:
             return _xml(twiml.hangup())
         if departed is None or departed.streams < _MOST_STREAMS:
             call = departed.call if departed else self._call(form)
@@ -178,7 +177,8 @@ class Phone:
         except CallerProtocolError as error:
             reason = error.reason
         else:
-            if start is None:
+            if isinstance(start, SocketClosed):
+                self._count(f"closed_{start.code}")
                 return None
             token = start.parameters.get("token", "")
             reservation = self._registry.claim(token, start.call_sid, start.account_sid, self._now())
@@ -231,12 +231,12 @@ class Phone:
         self.refused[reason] = self.refused.get(reason, 0) + 1
 
 
-async def _started(socket: CallerSocket, stream: MediaStream) -> Start | None:
-    """Read until ``start``; None when the socket closes before it."""
+async def _started(socket: CallerSocket, stream: MediaStream) -> Start | SocketClosed:
+    """Read until ``start``, or until the socket closes before it."""
     while True:
         received = await socket.receive()
         if isinstance(received, SocketClosed):
-            return None
+            return received
         message = stream.receive(received)
         if isinstance(message, Start):
             return message

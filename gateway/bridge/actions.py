@@ -95,7 +95,8 @@ def broke_protocol(facts: Facts, event: on.Event, now: float) -> bool:
 
 def caller_was_heard(facts: Facts, event: on.Event, now: float) -> bool:
     """Hold if media came since the timer was armed."""
-    return now - facts.caller_heard_at < facts.timers.caller_silent_s
+    # The very sum that armed the timer: the difference may round to less, and arm it again for now.
+    return facts.caller_heard_at + facts.timers.caller_silent_s > now
 
 
 def nothing(facts: Facts, event: on.Event, now: float) -> list[do.Command]:

@@ -55,7 +55,8 @@ class Clock:
         """Make an alarm.
 
         Args:
-            on_due: called with the time when it is due; the alarm is then unset.
+            on_due: called with the time (what was asked for is due by it, also where slack made it fire
+                early); the alarm is then unset.
             on_error: called with what ``on_due`` raised, so that one call's bug ends that call alone.
         """
         return Alarm(self, on_due, on_error)
@@ -78,15 +79,15 @@ class Clock:
     def _fire(self) -> None:
         self._timer = None
         horizon = self._loop.time() + self._slack_s
-        due: list[Alarm] = []
+        due: list[tuple[float, Alarm]] = []
         while self._heap and self._heap[0][0] <= horizon:
             when, _, alarm = heapq.heappop(self._heap)
             if alarm.when == when:
                 alarm.when = None
-                due.append(alarm)
-        for alarm in due:
+                due.append((when, alarm))
+        for when, alarm in due:
             try:
-                alarm.on_due(self._loop.time())
+                alarm.on_due(max(when, self._loop.time()))
             except Exception as error:  # outermost frame: hand it to the call it belongs to
                 alarm.on_error(error)
         self._rearm()

@@ -1,0 +1,222 @@
+"""What arrows test and do: guards, commands, and the timers each action starts and stops."""
+
+import pytest
+
+from gateway.bridge import actions as act
+from gateway.bridge import commands as do
+from gateway.bridge import events as on
+from gateway.bridge.actions import Facts, Timers
+from gateway.records import STREAM_BROKE, Ending, Reason, Result
+from gateway.vatel.messages import ToolCall
+
+NOW = 50.0
+LEAVING = [do.ReleaseCaller(), do.LeaveAgent(), do.DrainCaller()]
+ANY = on.SpeechStarted()
+
+
+def facts(**known: object) -> Facts:
+    """Return what a call knows, all timers running."""
+    made = Facts(Timers(), "clear")
+    for timer in (on.FillerDue, on.ConnectExpired, on.AgentSilent, on.HoldExpired, on.CallerSilent):
+        made.arm(timer, 99.0)
+    for name, value in known.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_timer_is_moved_and_stopped() -> None:
+    """Arming a timer again moves it; disarming one that does not run is no matter."""
+    known = Facts(Timers(), "clear")
+    known.arm(on.TimeUp, 1.0)
+    known.arm(on.TimeUp, 2.0)
+    assert known.deadlines == {on.TimeUp: 2.0}
+
+    known.disarm(on.TimeUp, on.HoldExpired)
+    assert known.deadlines == {}
+
+
+@pytest.mark.parametrize(
+    ("event", "tries", "holds"),
+    [
+        (on.AgentFailed("timeout", retryable=True), 1, True),
+        (on.AgentFailed("timeout", retryable=True), 2, False),
+        (on.AgentFailed("unauthorized", retryable=False), 1, False),
+        (on.AgentReady(), 1, False),
+    ],
+)
+def test_may_retry(event: on.Event, tries: int, holds: bool) -> None:
+    """One more attempt is made, and only where it may help."""
+    assert act.may_retry(facts(tries=tries), event, NOW) is holds
+
+
+def test_first_loss() -> None:
+    """Only the first loss is mended."""
+    assert act.first_loss(facts(), ANY, NOW)
+    assert not act.first_loss(facts(losses=1), ANY, NOW)
+
+
+def test_pauses() -> None:
+    """Speech pauses the agent only where its policy says so."""
+    assert not act.pauses(facts(), ANY, NOW)
+    assert act.pauses(facts(barge_in="pause"), ANY, NOW)
+
+
+@pytest.mark.parametrize(
+    ("event", "hung_up", "broke"),
+    [
+        (on.CallerLeft("hung_up"), True, False),
+        (on.CallerLeft("protocol"), False, True),
+        (on.CallerLeft("lost"), False, False),
+        (ANY, False, False),
+    ],
+)
+def test_ways_to_leave(event: on.Event, hung_up: bool, broke: bool) -> None:
+    """A hang-up, a breach of protocol and a lost line are told apart."""
+    assert act.hung_up(facts(), event, NOW) is hung_up
+    assert act.broke_protocol(facts(), event, NOW) is broke
+
+
+def test_caller_was_heard() -> None:
+    """Media within the last 5 s keeps the leg alive, the fifth second not included."""
+    assert act.caller_was_heard(facts(caller_heard_at=45.1), ANY, NOW)
+    assert not act.caller_was_heard(facts(caller_heard_at=45.0), ANY, NOW)
+
+
+def test_nothing() -> None:
+    """Nothing is done, no timer touched."""
+    known = facts()
+    assert act.nothing(known, ANY, NOW) == []
+    assert len(known.deadlines) == 5
+
+
+def test_connect_starts_its_timers() -> None:
+    """A connect has 5 s, and 2 s until the caller hears something."""
+    known = Facts(Timers(), "clear")
+
+    assert act.connect(known, NOW) == [do.ConnectAgent()]
+    assert known.deadlines == {on.ConnectExpired: 55.0, on.FillerDue: 52.0}
+    assert known.tries == 1
+
+
+def test_connect_again_keeps_the_deadline() -> None:
+    """The next attempt waits as asked, inside the deadline of the first."""
+    known = facts(tries=1)
+
+    assert act.connect_again(known, on.AgentFailed("x", True, 1.5), NOW) == [do.ConnectAgent(1.5)]
+    assert known.tries == 2
+    assert known.deadlines[on.ConnectExpired] == 99.0
+
+
+def test_reconnect() -> None:
+    """A lost session is replaced behind the rest of its turn and a clip."""
+    known = facts(tries=2)
+
+    assert act.reconnect(known, on.AgentLost("x"), NOW) == [
+        do.ReleaseCaller(),
+        do.PlayClip("one_moment"),
+        do.ConnectAgent(),
+    ]
+    assert (known.losses, known.tries) == (1, 1)
+    assert on.HoldExpired not in known.deadlines
+    assert on.AgentSilent not in known.deadlines
+    assert known.deadlines[on.FillerDue] == 52.0
+
+
+def test_open_socket_gets_its_time() -> None:
+    """Once open, the socket has 20 s to say something; fillers go on until the session starts."""
+    known = facts()
+
+    assert act.await_session(known, on.AgentConnected(), NOW) == []
+    assert known.deadlines[on.AgentSilent] == 70.0
+    assert on.ConnectExpired not in known.deadlines
+    assert on.FillerDue in known.deadlines
+
+
+def test_talking_ends_the_cover() -> None:
+    """A started session stops what covered the wait and has 20 s for its first words."""
+    known = facts()
+
+    assert act.begin_talking(known, on.AgentReady(), NOW) == []
+    assert known.deadlines[on.AgentSilent] == 70.0
+    assert not {on.ConnectExpired, on.FillerDue} & known.deadlines.keys()
+
+
+def test_fill_comes_again() -> None:
+    """A sign of life is followed by another one, later."""
+    known = facts()
+
+    assert act.fill(known, on.FillerDue(), NOW) == [do.PlayClip("one_moment")]
+    assert known.deadlines[on.FillerDue] == 54.0
+
+
+def test_hold_release_clear() -> None:
+    """A hold has an end of its own; release and clear take it away."""
+    known = facts()
+
+    assert act.hold(known, on.SpeechStarted(), NOW) == [do.HoldCaller()]
+    assert known.deadlines[on.HoldExpired] == 55.0
+    assert act.release(known, on.SpeechStopped(), NOW) == [do.ReleaseCaller()]
+    assert on.HoldExpired not in known.deadlines
+    act.hold(known, on.SpeechStarted(), NOW)
+    assert act.clear(known, on.Interruption(), NOW) == [do.ClearCaller()]
+    assert on.HoldExpired not in known.deadlines
+
+
+def test_tools_pass_through() -> None:
+    """A tool call is run as it came, its answer given as it came."""
+    call = ToolCall("t", "book", ())
+
+    assert act.run_tool(facts(), on.ToolCalled(call), NOW) == [do.RunTool(call)]
+    assert act.answer_tool(facts(), on.ToolAnswered("t", "ok"), NOW) == [do.AnswerTool("t", "ok")]
+
+
+@pytest.mark.parametrize(
+    ("action", "first"),
+    [
+        (act.drain, []),
+        (act.apologise, [do.PlayClip("apology")]),
+        (act.say_goodbye, [do.ClearCaller(), do.PlayClip("goodbye")]),
+    ],
+)
+def test_ways_out_all_drain(action: act.Action, first: list[do.Command]) -> None:
+    """Every way out leaves the agent, lets the caller hear the rest, and has 30 s for it."""
+    known = facts()
+
+    assert action(known, ANY, NOW) == [*first, *LEAVING]
+    assert known.deadlines == {on.CallerSilent: 99.0, on.DrainExpired: 80.0}
+
+
+def test_listen_on() -> None:
+    """The dead-leg timer counts from the last frame, not from now."""
+    known = facts(caller_heard_at=48.0)
+
+    assert act.listen_on(known, on.CallerSilent(), NOW) == []
+    assert known.deadlines[on.CallerSilent] == 53.0
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_end_hangs_up_unless_the_call_may_go_on(reason: Reason) -> None:
+    """The phone call is ended, except when only its stream broke; all timers stop."""
+    known = facts(ending=Ending(Result.FAILED, reason))
+
+    (end,) = act.end(known, on.CallerHeardAll(), NOW)
+
+    assert isinstance(end, do.End)
+    assert end.hang_up is (reason not in STREAM_BROKE)
+    assert known.deadlines == {}
+
+
+def test_end_by_the_caller_hangs_up_on_nobody() -> None:
+    """Who hung up is not hung up on; who only lost the line is, once the call is decided."""
+    known = facts(ending=Ending(Result.COMPLETED, Reason.AGENT_ENDED))
+    (end,) = act.end(known, on.CallerLeft("hung_up"), NOW)
+    assert end == do.End(Ending(Result.COMPLETED, Reason.AGENT_ENDED), hang_up=False)
+
+    (end,) = act.end(known, on.CallerLeft("lost"), NOW)
+    assert end == do.End(Ending(Result.COMPLETED, Reason.AGENT_ENDED), hang_up=True)
+
+
+def test_end_without_a_reason_is_a_bug() -> None:
+    """A call that ends without anybody having said how is a bug of ours and says so."""
+    with pytest.raises(AssertionError, match="CallerHeardAll ends the call but nothing says how"):
+        act.end(facts(), on.CallerHeardAll(), NOW)

@@ -1,0 +1,166 @@
+"""One clock for all calls: alarms fire in time, once, and one call's bug is its own."""
+
+import asyncio
+
+import pytest
+
+from gateway.bridge.clock import Alarm, Clock
+from tests.virtual_time import on_virtual_time
+
+
+class Caller:
+    """Notes when its alarm fires."""
+
+    def __init__(self, clock: Clock, then: float | None = None) -> None:
+        self.fired: list[float] = []
+        self.errors: list[Exception] = []
+        self.then = then
+        self.alarm: Alarm = clock.alarm(self.due, self.errors.append)
+
+    def due(self, now: float) -> None:
+        """Note it; ask again if told to."""
+        self.fired.append(round(now, 6))
+        if self.then is not None:
+            self.alarm.set(now + self.then)
+
+
+@on_virtual_time
+async def test_alarms_fire_at_their_times() -> None:
+    """Each alarm fires once, at its own time."""
+    clock = Clock(asyncio.get_running_loop())
+    start = clock.now()
+    callers = [Caller(clock) for _ in range(3)]
+    for caller, delay in zip(callers, (3.0, 1.0, 2.0), strict=True):
+        caller.alarm.set(start + delay)
+    await asyncio.sleep(10)
+
+    assert [caller.fired for caller in callers] == [[start + 3], [start + 1], [start + 2]]
+    assert [caller.alarm.when for caller in callers] == [None, None, None]
+
+
+@on_virtual_time
+async def test_changed_mind() -> None:
+    """The last wish counts: earlier, later, or none at all."""
+    clock = Clock(asyncio.get_running_loop())
+    start = clock.now()
+    earlier, later, never, back = (Caller(clock) for _ in range(4))
+    earlier.alarm.set(start + 5)
+    earlier.alarm.set(start + 1)
+    later.alarm.set(start + 1)
+    later.alarm.set(start + 5)
+    never.alarm.set(start + 1)
+    never.alarm.set(None)
+    for when in (start + 2, None, start + 2):
+        back.alarm.set(when)
+    await asyncio.sleep(10)
+
+    assert earlier.fired == [start + 1]
+    assert later.fired == [start + 5]
+    assert never.fired == []
+    assert back.fired == [start + 2]
+
+
+@on_virtual_time
+async def test_past_is_now() -> None:
+    """A wish for a time that has passed fires on the loop's next turn."""
+    clock = Clock(asyncio.get_running_loop())
+    caller = Caller(clock)
+    caller.alarm.set(0.0)
+    await asyncio.sleep(0.01)
+
+    assert len(caller.fired) == 1
+
+
+@on_virtual_time
+async def test_neighbours_fire_together() -> None:
+    """Deadlines within the slack share one wake-up, and each is told a time at which it is due."""
+    clock = Clock(asyncio.get_running_loop(), slack_s=0.001)
+    start = clock.now()
+    first, second, third = (Caller(clock) for _ in range(3))
+    first.alarm.set(start + 1)
+    second.alarm.set(start + 1.0008)
+    third.alarm.set(start + 1.5)
+    await asyncio.sleep(1.0004)
+
+    assert first.fired == [start + 1]
+    assert second.fired == [round(start + 1.0008, 6)]
+    assert third.fired == []
+
+
+@on_virtual_time
+async def test_periodic_alarm_does_not_drift() -> None:
+    """An alarm that asks for the next time from the time it was told keeps its beat."""
+    clock = Clock(asyncio.get_running_loop())
+    caller = Caller(clock, then=0.02)
+    start = clock.now()
+    caller.alarm.set(start)
+    await asyncio.sleep(1.01)
+
+    assert len(caller.fired) == 51
+    assert caller.fired[-1] == pytest.approx(start + 1.0, abs=1e-4)
+    caller.alarm.set(None)
+
+
+@on_virtual_time
+async def test_bug_of_one_call_stays_its_own() -> None:
+    """What one alarm raises goes to its owner; the others of the same wake-up fire all the same."""
+    clock = Clock(asyncio.get_running_loop())
+    errors: list[Exception] = []
+
+    def broken(now: float) -> None:
+        raise ZeroDivisionError("a bug")
+
+    alarm = clock.alarm(broken, errors.append)
+    caller = Caller(clock)
+    when = clock.now() + 1
+    alarm.set(when)
+    caller.alarm.set(when)
+    await asyncio.sleep(2)
+
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+    assert caller.fired == [when]
+
+
+@on_virtual_time
+async def test_many_wishes_leave_nothing_behind() -> None:
+    """Wishes that were given up leave the heap when their time has come."""
+    clock = Clock(asyncio.get_running_loop())
+    callers = [Caller(clock) for _ in range(50)]
+    for n in range(1_000):
+        callers[n % 50].alarm.set(clock.now() + 0.001 * (n % 97))
+    await asyncio.sleep(1)
+
+    assert clock._heap == []
+    assert all(len(caller.fired) == 1 for caller in callers)
+
+
+def test_clock_keeps_the_beat_on_every_loop() -> None:
+    """On asyncio's own loop and on uvloop alarms fire, and none is told a time before its own."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def beat() -> list[float]:
+        clock = Clock(asyncio.get_running_loop())
+        late: list[float] = []
+        done = asyncio.Event()
+
+        def due(now: float) -> None:
+            late.append(now - wish.pop())
+            if len(late) == 10:
+                done.set()
+                return
+            ask(now + 0.005)
+
+        def ask(when: float) -> None:
+            wish.append(when)
+            alarm.set(when)
+
+        wish: list[float] = []
+        alarm = clock.alarm(due, lambda error: None)
+        ask(clock.now() + 0.005)
+        await asyncio.wait_for(done.wait(), 10)
+        return late
+
+    for factory in (asyncio.new_event_loop, uvloop.new_event_loop):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            late = runner.run(beat())
+        assert min(late) >= 0
