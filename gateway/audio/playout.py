@@ -11,11 +11,10 @@ was sent) corrected by the lag that returned marks show.
 from collections import deque
 from dataclasses import dataclass
 
-BYTES_PER_SECOND = 8_000
-BYTES_PER_MS = 8
+from gateway.audio.heard import BYTES_PER_MS, BYTES_PER_SECOND, HeardLedger, TurnHeard
+
 _COMPACT_BYTES = 65_536
 _MOST_CUSHION_BYTES = 300 * BYTES_PER_MS
-_TURNS_KEPT = 64  # marks of older turns have long come back or never will
 
 
 @dataclass(slots=True)
@@ -46,20 +45,6 @@ class MarkDue:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class TurnHeard:
-    """How much of a turn reached the caller's ear.
-
-    Attributes:
-        heard_ms: played, as far as clock and marks can tell.
-        total_ms: all audio that was pushed for the turn.
-    """
-
-    turn: str
-    heard_ms: int
-    total_ms: int
-
-
 @dataclass(slots=True)
 class PlayoutCounters:
     """Plain counters of one call's downlink; read once, at its end."""
@@ -84,6 +69,10 @@ class Playout:
             cushion grows by the size of the agent's chunks, at most to 300 ms.
         limit_ms: bound of the buffer. Beyond it new audio is dropped and counted: the caller hears the
             turn stop early rather than skip.
+
+    Attributes:
+        held: while True no more audio is sent; what Twilio already has plays on (the lead).
+        ledger: what was heard of each turn.
     """
 
     def __init__(
@@ -96,15 +85,11 @@ class Playout:
         self._limit_bytes = limit_ms * BYTES_PER_MS
         self._queue: deque[_Speech | MarkDue] = deque()
         self._pending_bytes = 0
-        self._in_flight: deque[tuple[str, float, int]] = deque()  # turn, when its last byte is heard, bytes
-        self._heard: dict[str, int] = {}
-        self._pushed: dict[str, int] = {}
-        self._mark_ends: dict[str, float] = {}
         self._horizon = 0.0  # when everything sent so far will have been heard
         self._gathering_since: float | None = None
         self._settled = False  # the head of the queue need not wait for more
-        self._held = False
-        self._lag_s = 0.0
+        self.held = False
+        self.ledger = HeardLedger()
         self.counters = PlayoutCounters()
 
     @property
@@ -142,7 +127,7 @@ class Playout:
         if not self._pending_bytes and self._horizon <= now:
             self._gathering_since = now
             self._settled = False
-            if turn in self._pushed:
+            if turn in self.ledger:
                 self.counters.underruns += 1
                 self._cushion_bytes = min(_MOST_CUSHION_BYTES, self._jitter_bytes + len(ulaw))
         self._append(turn, ulaw)
@@ -155,10 +140,7 @@ class Playout:
         else:
             self._queue.append(_Speech(turn, bytearray(ulaw)))
         self._pending_bytes += len(ulaw)
-        self._pushed[turn] = self._pushed.get(turn, 0) + len(ulaw)
-        if len(self._pushed) > _TURNS_KEPT:
-            self._heard.pop(oldest := next(iter(self._pushed)), None)
-            del self._pushed[oldest]
+        self.ledger.pushed(turn, len(ulaw))
         self.counters.pushed_bytes += len(ulaw)
         self.counters.peak_pending_ms = max(self.counters.peak_pending_ms, int(self.pending_ms))
 
@@ -171,14 +153,6 @@ class Playout:
         self._settled = True
         self._queue.append(MarkDue(name))
 
-    def hold(self) -> None:
-        """Send no more audio until :meth:`release`; what Twilio already has plays on (the lead)."""
-        self._held = True
-
-    def release(self) -> None:
-        """Go on where :meth:`hold` stopped."""
-        self._held = False
-
     def pop_due(self, now: float) -> list[bytes | MarkDue]:
         """Take what has to leave now, in order: pieces of µ-law and marks."""
         due: list[bytes | MarkDue] = []
@@ -186,9 +160,9 @@ class Playout:
             head = self._queue[0]
             if isinstance(head, MarkDue):
                 self._queue.popleft()
-                self._mark_ends[head.name] = max(self._horizon, now)
+                self.ledger.mark_sent(head.name, max(self._horizon, now))
                 due.append(head)
-            elif not self._held and self._send_at(head) <= now:
+            elif not self.held and self._send_at(head) <= now:
                 due.append(self._send(head, now))
             else:
                 break
@@ -201,7 +175,7 @@ class Playout:
         head = self._queue[0]
         if isinstance(head, MarkDue):
             return 0.0
-        return None if self._held else self._send_at(head)
+        return None if self.held else self._send_at(head)
 
     def _send_at(self, head: _Speech) -> float:
         if self._gathering_since is not None:
@@ -216,9 +190,8 @@ class Playout:
         if not head.pending:
             self._queue.popleft()
         self._gathering_since = None
-        self._settle_heard(now - self._lag_s)
         self._horizon = max(self._horizon, now) + len(piece) / BYTES_PER_SECOND
-        self._in_flight.append((head.turn, self._horizon, len(piece)))
+        self.ledger.sent(head.turn, len(piece), self._horizon, now)
         self._pending_bytes -= len(piece)
         self.counters.sent_bytes += len(piece)
         self.counters.pieces += 1
@@ -232,23 +205,15 @@ class Playout:
         Returns:
             One entry for each turn that lost audio, oldest first.
         """
-        self._settle_heard(now - self._lag_s)
-        cut: dict[str, None] = {}
-        for turn, end, size in self._in_flight:
-            unheard = min(size, max(0, round((end + self._lag_s - now) * BYTES_PER_SECOND)))
-            self._heard[turn] = self._heard.get(turn, 0) + size - unheard
-            self.counters.cleared_bytes += unheard
-            cut[turn] = None
-        cut |= {item.turn: None for item in self._queue if isinstance(item, _Speech)}
-        self.counters.cleared_bytes += self._pending_bytes
+        cut, unheard = self.ledger.cut(now)
+        waiting = [item.turn for item in self._queue if isinstance(item, _Speech)]
+        self.counters.cleared_bytes += unheard + self._pending_bytes
         self._queue.clear()
-        self._in_flight.clear()
-        self._mark_ends.clear()
         self._pending_bytes = 0
         self._horizon = now
-        self._held = False
+        self.held = False
         self._gathering_since = None
-        return [self.heard(turn) for turn in cut]
+        return [self.ledger.heard(turn) for turn in dict.fromkeys(cut + waiting)]
 
     def drop(self, turn: str, now: float) -> bool:
         """Drop what waits of one turn; if the ear hears nothing but that turn, all of it.
@@ -256,31 +221,12 @@ class Playout:
         Returns:
             True when audio that was already sent is void too: tell Twilio to ``clear``.
         """
-        self._settle_heard(now - self._lag_s)
         kept = [item for item in self._queue if isinstance(item, MarkDue) or item.turn != turn]
         dropped = sum(item.pending for item in self._queue if isinstance(item, _Speech) and item.turn == turn)
         self._queue = deque(kept)
         self._pending_bytes -= dropped
         self.counters.cleared_bytes += dropped
-        if kept or not self._in_flight or any(name != turn for name, _, _ in self._in_flight):
+        if kept or not self.ledger.only(turn, now):
             return False
         self.clear(now)
         return True
-
-    def mark_played(self, name: str, now: float) -> None:
-        """Note that Twilio has played all before a mark: it shows how far our clock is ahead of the ear."""
-        end = self._mark_ends.pop(name, None)
-        if end is not None:
-            self._lag_s = max(0.0, now - end)
-            self._settle_heard(end)
-
-    def heard(self, turn: str) -> TurnHeard:
-        """Return what the caller has heard of a turn, as settled by marks, time and :meth:`clear`."""
-        heard, total = self._heard.get(turn, 0), self._pushed.get(turn, 0)
-        return TurnHeard(turn, heard // BYTES_PER_MS, total // BYTES_PER_MS)
-
-    def _settle_heard(self, until: float) -> None:
-        """Move pieces that were played by ``until`` (on our clock) from in flight to heard."""
-        while self._in_flight and self._in_flight[0][1] <= until:
-            turn, _, size = self._in_flight.popleft()
-            self._heard[turn] = self._heard.get(turn, 0) + size

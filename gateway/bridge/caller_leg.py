@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from gateway.audio.clips import Clip
-from gateway.audio.playout import BYTES_PER_MS, TurnHeard
+from gateway.audio.heard import BYTES_PER_MS, TurnHeard
 from gateway.bridge import events as on
 from gateway.bridge.media import Cleared, Downlink
 from gateway.errors import CallerProtocolError
@@ -117,12 +117,12 @@ class CallerLeg:
         """Take agent audio (PCM16, 24 kHz) of a turn and send what is due."""
         if self._downlink.push(turn_id, audio, self._now(), final=final):
             self._socket.send(self._stream.clear(), urgent=True)
-        self.pump()
+        self.pump(self._now())
 
     def play_clip(self, clip: Clip) -> None:
         """Play a clip of ours behind what waits."""
         self._downlink.play_clip(clip, self._now())
-        self.pump()
+        self.pump(self._now())
 
     def clear(self) -> Cleared:
         """Drop what the caller has not heard, here and at Twilio."""
@@ -132,21 +132,20 @@ class CallerLeg:
 
     def hold(self) -> None:
         """Send no more audio for now."""
-        self._downlink.playout.hold()
+        self._downlink.playout.held = True
 
     def release(self) -> None:
         """Go on where :meth:`hold` stopped."""
-        self._downlink.playout.release()
-        self.pump()
+        self._downlink.playout.held = False
+        self.pump(self._now())
 
     def drain(self) -> None:
         """Let out the rest; ``CallerHeardAll`` follows when it has been heard."""
         self._last_mark = self._downlink.drain(self._now())
-        self.pump()
+        self.pump(self._now())
 
-    def pump(self) -> None:
+    def pump(self, now: float) -> None:
         """Send what is due."""
-        now = self._now()
         for item in self._downlink.pop_due(now):
             if isinstance(item, bytes):
                 self._send_audio(item, now)

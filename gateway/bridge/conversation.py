@@ -7,7 +7,7 @@ turn comes from the playout and is joined to the words by turn id, in whichever 
 
 from dataclasses import replace
 
-from gateway.audio.playout import TurnHeard
+from gateway.audio.heard import TurnHeard
 from gateway.records import Role, TranscriptEntry
 
 _MOST_ENTRIES = 2_000

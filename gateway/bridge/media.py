@@ -7,15 +7,20 @@ buffer of the call, the playout.
 from dataclasses import dataclass, field
 
 from gateway.audio import clips, pcm, ulaw
+from gateway.audio.heard import TurnHeard
 from gateway.audio.level import LevelMeter
-from gateway.audio.playout import MarkDue, Playout, TurnHeard
+from gateway.audio.playout import MarkDue, Playout
 from gateway.audio.resample import Resampler
 
 CALLER_RATE_HZ = 8_000
 AGENT_RATE_HZ = 24_000
+_BYTES_PER_S = 2 * AGENT_RATE_HZ
 _CLIP_TURN = "clip"
 _SILENCE = bytes([ulaw.SILENCE]) * 2_000  # 250 ms
 _REFUSED_KEPT = 16
+# An agent that speaks in real time is between two chunks, not done, until it is a chunk and this much late.
+_LATE_S = 0.060
+_MOST_CHUNK_S = 0.100
 
 
 class Uplink:
@@ -88,6 +93,7 @@ class Downlink:
         self._marks_set = 0
         self._refused: dict[str, None] = {}
         self._clip_waits = False
+        self._more_by = 0.0  # when the agent's next chunk is overdue, if it speaks in real time
         self.level = LevelMeter()
         self.counters = DownlinkCounters()
 
@@ -118,6 +124,7 @@ class Downlink:
         if turn is None or turn.turn_id != turn_id:
             turn = self._begin_turn(turn_id, now)
         turn.open = True
+        self._more_by = now + min(len(audio) / _BYTES_PER_S, _MOST_CHUNK_S) + _LATE_S
         samples = self._resampler.push(self._aligner.push(audio))
         self._append(turn.turn_id, samples, now)
         if final:
@@ -153,8 +160,9 @@ class Downlink:
     def pop_due(self, now: float) -> list[bytes | MarkDue]:
         """Take what has to leave now, in order.
 
-        An utterance that nobody declared final is ended when the line is about to run dry, so that its last
-        samples are not kept in the resampler.
+        An utterance that nobody declared final is ended when the line is about to run dry and nothing more
+        can be expected, so that its last samples are not kept in the resampler. Too early would be worse:
+        ended between two chunks, a tone clicks.
         """
         due = self._playout.pop_due(now)
         if self._playout.idle and self._turn is not None and self._turn.open and self._dry_at() <= now:
@@ -169,7 +177,7 @@ class Downlink:
         return self._playout.next_deadline()
 
     def _dry_at(self) -> float:
-        return self._playout.horizon - self._resampler.delay_ms / 1000
+        return max(self._playout.horizon - self._resampler.delay_ms / 1000, self._more_by)
 
     def play_clip(self, clip: clips.Clip, now: float) -> None:
         """Let a clip of ours follow what is waiting."""
@@ -199,8 +207,8 @@ class Downlink:
         turn_id = self._marks.pop(name, None)
         if flushed or turn_id is None:
             return None
-        self._playout.mark_played(name, now)
-        return (turn_id, self._playout.heard(turn_id)) if turn_id else None
+        self._playout.ledger.mark_played(name, now)
+        return (turn_id, self._playout.ledger.heard(turn_id)) if turn_id else None
 
     def clear(self, now: float) -> Cleared:
         """Drop what the caller has not heard and refuse what still comes of it.

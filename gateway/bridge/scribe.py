@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.audio.playout import TurnHeard
+from gateway.audio.heard import TurnHeard
 from gateway.bridge.conversation import Conversation
 from gateway.bridge.media import Cleared
 from gateway.journal import Journal

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from gateway.audio.playout import TurnHeard
+from gateway.audio.heard import TurnHeard
 from gateway.bridge import commands as do
 from gateway.bridge import events as on
 from gateway.bridge.agent_leg import AgentLine, Dial
@@ -152,7 +152,7 @@ class CallSession:
         overdue = self._caller.overdue(now)
         if overdue is not None:
             self.happened(overdue)
-        self._caller.pump()
+        self._caller.pump(now)
         self._carry_out([])
 
     def _finish(self, end: do.End) -> None:

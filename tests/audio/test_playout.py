@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audio.playout import MarkDue, Playout, TurnHeard
+from gateway.audio.heard import TurnHeard
+from gateway.audio.playout import MarkDue, Playout
 
 MS = 8  # bytes of µ-law
 
@@ -127,11 +128,11 @@ def test_hold_keeps_what_is_not_sent() -> None:
     playout = Playout(lead_ms=200, piece_ms=100)
     playout.push("a", speech(400), 0.0)
     playout.pop_due(0.0)
-    playout.hold()
+    playout.held = True
 
     assert playout.pop_due(5.0) == []
     assert playout.next_deadline() is None
-    playout.release()
+    playout.held = False
     assert sent_ms(playout.pop_due(5.0)) == [100, 100]
 
 
@@ -145,7 +146,7 @@ def test_clear_tells_what_was_heard() -> None:
     cut = playout.clear(0.45)
 
     assert cut == [TurnHeard("b", 150, 1000)]
-    assert playout.heard("a") == TurnHeard("a", 300, 300)
+    assert playout.ledger.heard("a") == TurnHeard("a", 300, 300)
     assert playout.idle
     assert playout.next_deadline() is None
     assert playout.counters.cleared_bytes == 850 * MS
@@ -157,7 +158,7 @@ def test_marks_show_the_lag_of_the_ear() -> None:
     playout.push("a", speech(100), 0.0)
     playout.mark("m")
     playout.pop_due(0.0)
-    playout.mark_played("m", 0.15)
+    playout.ledger.mark_played("m", 0.15)
     playout.push("b", speech(100), 1.0)
     playout.pop_due(1.0)
 
@@ -171,9 +172,9 @@ def test_played_mark_settles_its_turn() -> None:
     playout.mark("m")
     playout.pop_due(0.0)
 
-    playout.mark_played("m", 0.25)
+    playout.ledger.mark_played("m", 0.25)
 
-    assert playout.heard("a") == TurnHeard("a", 300, 300)
+    assert playout.ledger.heard("a") == TurnHeard("a", 300, 300)
 
 
 def test_drop_of_one_turn_leaves_the_others() -> None:
@@ -205,8 +206,7 @@ def test_books_of_old_turns_are_closed() -> None:
         playout.push(f"t{n}", speech(1), float(n))
         playout.pop_due(n + 0.5)
 
-    assert len(playout._pushed) <= 64
-    assert len(playout._heard) <= 65
+    assert len(playout.ledger) == 64
 
 
 chunks = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3000), st.floats(0, 0.3)), max_size=30)

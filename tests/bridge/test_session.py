@@ -54,7 +54,7 @@ async def test_whole_call_ended_by_agent() -> None:
 
         assert await stage.ended() == completed(Reason.AGENT_ENDED)
     assert (stage.hung_up, stage.phone.closed, stage.agent.closed) == ([CALL], [1000], [1000])
-    assert stage.phone.heard_ms == 2500
+    assert stage.phone.heard_ms == 2500 + 250  # the silence behind the last word
     assert [(e.role, e.text, e.heard_ms, e.total_ms, e.cut) for e in stage.entries()] == [
         ("agent", "Hello.", 500, 500, False),
         ("caller", "Bye.", None, None, False),
@@ -231,7 +231,7 @@ async def test_mark_of_the_goodbye_never_comes_back() -> None:
         await stage.talk(4.0)
 
         assert await stage.ended() == completed(Reason.AGENT_ENDED)
-    assert stage.end().at_s == pytest.approx(3.0, abs=0.1)
+    assert stage.end().at_s == pytest.approx(1.0 + 0.25 + 2.0, abs=0.1)
     assert asyncio.get_running_loop().time() - before == pytest.approx(4.0, abs=0.1)
 
 
@@ -355,7 +355,7 @@ async def test_bug_on_the_clock_ends_this_call_alone(monkeypatch: pytest.MonkeyP
     async with Stage().play() as stage, neighbour.play():
         await stage.talk(0.1)
 
-        def broken() -> None:
+        def broken(now: float) -> None:
             raise ZeroDivisionError("a bug")
 
         monkeypatch.setattr(stage.leg, "pump", broken)

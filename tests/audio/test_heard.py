@@ -1,0 +1,78 @@
+"""The books of what the caller has heard, on a clock turned by hand."""
+
+from gateway.audio.heard import HeardLedger, TurnHeard
+
+MS = 8  # bytes of µ-law
+
+
+def ledger_with(*pieces: tuple[str, int]) -> HeardLedger:
+    """Return books of pieces sent back to back from 0.0 on, each so many milliseconds long."""
+    ledger, end = HeardLedger(), 0.0
+    for turn, length_ms in pieces:
+        end += length_ms / 1000
+        ledger.pushed(turn, length_ms * MS)
+        ledger.sent(turn, length_ms * MS, end, 0.0)
+    return ledger
+
+
+def test_cut_splits_the_piece_in_the_ear() -> None:
+    """What was played before the cut counts, what comes after it does not."""
+    ledger = ledger_with(("a", 100), ("a", 100), ("b", 100))
+
+    assert ledger.cut(0.15) == (["a", "b"], 150 * MS)
+    assert ledger.heard("a") == TurnHeard("a", 150, 200)
+    assert ledger.heard("b") == TurnHeard("b", 0, 100)
+
+
+def test_cut_after_everything_was_heard_takes_nothing() -> None:
+    """A cut in silence loses nothing."""
+    ledger = ledger_with(("a", 100))
+
+    assert ledger.cut(5.0) == ([], 0)
+    assert ledger.heard("a") == TurnHeard("a", 100, 100)
+
+
+def test_late_mark_moves_the_ear() -> None:
+    """A mark that is 50 ms late says that the ear is 50 ms behind."""
+    ledger = ledger_with(("a", 100))
+    ledger.mark_sent("m", 0.1)
+    ledger.mark_played("m", 0.15)
+    ledger.pushed("b", 100 * MS)
+    ledger.sent("b", 100 * MS, 1.1, 1.0)
+
+    assert ledger.cut(1.1) == (["b"], 50 * MS)
+
+
+def test_early_mark_settles_its_turn() -> None:
+    """A mark that comes before our clock expected it settles what is before it, and is no negative lag."""
+    ledger = ledger_with(("a", 300))
+    ledger.mark_sent("m", 0.3)
+    ledger.mark_played("m", 0.2)
+
+    assert ledger.heard("a") == TurnHeard("a", 300, 300)
+    assert ledger.cut(0.2) == ([], 0)
+
+
+def test_unknown_mark_changes_nothing() -> None:
+    """A mark that was never sent, or was cut, is nobody's."""
+    ledger = ledger_with(("a", 300))
+    ledger.mark_played("other", 9.0)
+
+    assert ledger.cut(0.1) == (["a"], 200 * MS)
+
+
+def test_only_looks_at_what_is_still_to_be_heard() -> None:
+    """A turn has the ear to itself once those before it were played."""
+    ledger = ledger_with(("a", 100), ("clip", 100))
+
+    assert not ledger.only("clip", 0.05)
+    assert ledger.only("clip", 0.15)
+    assert not ledger.only("clip", 0.25)
+
+
+def test_unknown_turn_was_not_heard() -> None:
+    """A turn that is not on the books was not heard."""
+    ledger = HeardLedger()
+
+    assert ledger.heard("x") == TurnHeard("x", 0, 0)
+    assert "x" not in ledger
