@@ -47,6 +47,8 @@ class Addresses:
             async with asyncio.timeout(self._timeout_s):
                 found = await self._resolve(host, port)
         except (OSError, UnicodeError):
+            found = []
+        if not found:
             return self._remembered(host, port)
         self._known[host, port] = (asyncio.get_running_loop().time(), found)
         return found
@@ -54,7 +56,7 @@ class Addresses:
     def _remembered(self, host: str, port: int) -> list[str]:
         seen_at, found = self._known.get((host, port), (0.0, []))
         if not found or asyncio.get_running_loop().time() - seen_at > self._keep_s:
-            raise AgentConnectError("the agent's host name has no address", reason="dns") from None
+            raise AgentConnectError("the agent's host name has no address", reason="dns")
         return found
 
 

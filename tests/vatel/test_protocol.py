@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
@@ -301,3 +301,4 @@ class ToolLedger(RuleBasedStateMachine):
 
 
 TestToolLedger = ToolLedger.TestCase
+TestToolLedger.settings = settings(max_examples=30, stateful_step_count=30)

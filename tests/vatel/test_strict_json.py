@@ -98,10 +98,14 @@ def test_dumped_values_are_the_json_that_was_meant(value: object) -> None:
     assert json.loads(dump(value)) == value
 
 
+odd_text = st.text(st.characters(), max_size=10)
+
+
 @given(
     st.recursive(
-        st.text(st.characters()),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+        odd_text,
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(odd_text, inner, max_size=2),
+        max_leaves=4,
     )
 )
 def test_any_text_at_any_depth_is_dumped_as_utf8(value: object) -> None:
