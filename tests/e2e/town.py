@@ -1,0 +1,228 @@
+"""A whole town on loopback: a Twilio, a gateway and a Vatel, in one process and on one clock.
+
+Nothing is faked: real HTTP, real sockets, the real settings. What a test says of time it reads from the
+loop's clock, which all three share.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gateway import settings
+from gateway.app import Gateway, serving
+from gateway.audio import clips, ulaw
+from gateway.audio.pcm import Pcm
+from gateway.journal import Watcher
+from gateway.records import CallEnded, CallInfo, Ending, Happening
+from gateway.sandbox.server import Sandbox
+from gateway.sandbox.stage import Agent, Exit, Opening, Script, Stage, Timer
+from gateway.sandbox.switches import Switches
+from gateway.simulator.caller import Caller
+from gateway.simulator.options import CallOptions
+from gateway.simulator.promises import Limits
+from gateway.simulator.report import CallReport
+from gateway.simulator.simulator import Simulator
+from gateway.vatel.messages import ServerMessage
+from tests.e2e.line import Line
+
+ACCOUNT_SID = "AC" + "e" * 32
+AUTH_TOKEN = "end-to-end-token-of-no-account"
+AGENT = "subject"
+_PATIENCE_S = 15.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message that a sandbox agent sent.
+
+    Attributes:
+        at_s: the loop's time.
+        session: which session of the town, from 0.
+    """
+
+    at_s: float
+    session: int
+    message: ServerMessage
+
+
+class Overheard:
+    """A script whose sessions are overheard: what they send, and when. Lives as long as its town."""
+
+    def __init__(self, script: Script, said: list[Said]) -> None:
+        self._script = script
+        self._said = said
+        self.sessions = 0
+
+    def cast(self, stage: Stage) -> Agent:
+        """Return the agent of a session, on a stage with thin walls."""
+        number, self.sessions = self.sessions, self.sessions + 1
+        return self._script.cast(_ThinWalls(stage, number, self._said))
+
+
+class _ThinWalls:
+    """Passes everything on to the real stage, and notes what is said."""
+
+    def __init__(self, stage: Stage, session: int, said: list[Said]) -> None:
+        self._stage = stage
+        self._session = session
+        self._said = said
+        self._now = asyncio.get_running_loop().time
+
+    @property
+    def switches(self) -> Switches:
+        return self._stage.switches
+
+    @property
+    def opening(self) -> Opening:
+        return self._stage.opening
+
+    def send(self, message: ServerMessage) -> None:
+        self._said.append(Said(self._now(), self._session, message))
+        self._stage.send(message)
+
+    def send_raw(self, frame: bytes) -> None:
+        self._stage.send_raw(frame)
+
+    def at(self, when: float, act: Callable[[float], None]) -> Timer:
+        return self._stage.at(when, act)
+
+    def work(self, job: Callable[[], T], then: Callable[[T, float], None]) -> None:
+        self._stage.work(job, then)
+
+    def end(self, how: Exit | None = None) -> None:
+        self._stage.end(how)
+
+
+class Chronicle:
+    """All that the journal said, kept. Lives as long as its town."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[CallInfo, Happening]] = []
+        self._news = asyncio.Event()
+
+    async def keep(self, watcher: Watcher) -> None:
+        """Read the journal for ever."""
+        async for line in watcher:
+            self.lines.append(line)
+            self._news.set()
+            self._news.clear()  # whoever waits has been woken
+
+    def of(self, call_sid: str, kind: type[T]) -> list[T]:
+        """Return what happened of one kind in a call."""
+        return [line for call, line in self.lines if call.call_sid == call_sid and isinstance(line, kind)]
+
+    async def ended(self, call_sid: str, streams: int = 1) -> CallEnded:
+        """Wait until so many streams of a call have ended; return how the last of them did."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while len(endings := self.of(call_sid, CallEnded)) < streams:
+                await self._news.wait()
+        return endings[streams - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """Lives as long as :func:`town` holds it.
+
+    Attributes:
+        url: of the gateway, as Twilio sees it.
+        said: what the agents sent.
+        line: between Twilio and the gateway; None unless the town has one that can be cut.
+    """
+
+    simulator: Simulator
+    sandbox: Sandbox
+    gateway: Gateway
+    url: str
+    chronicle: Chronicle
+    said: list[Said]
+    line: Line | None = None
+
+    async def call(
+        self, caller: Caller, options: CallOptions | None = None, limits: Limits | None = None
+    ) -> CallReport:
+        """Make one call to its end."""
+        return await self.simulator.call(f"{self.url}/twilio/voice", caller, options=options, limits=limits)
+
+    async def ending(self, report: CallReport, streams: int = 1) -> Ending:
+        """Return how a call ended for the gateway."""
+        return (await self.chronicle.ended(report.call_sid, streams)).ending
+
+    def times(self, kind: type[ServerMessage]) -> list[float]:
+        """Return when the agents sent a kind of message, in the order sent."""
+        return [said.at_s for said in self.said if isinstance(said.message, kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a town is to be.
+
+    Attributes:
+        script: who answers the phone.
+        switches: the agent's oddities.
+        settings: the gateway's, by dotted name, over those that make the town.
+        cuttable: Twilio reaches the gateway over a :class:`Line`.
+        credentials: the gateway knows Twilio's token: it checks signatures and hangs up by REST.
+    """
+
+    script: Script
+    switches: Switches = field(default_factory=Switches)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cuttable: bool = False
+    credentials: bool = True
+
+
+@asynccontextmanager
+async def town(plan: Plan) -> AsyncIterator[Town]:
+    """Build a town and, when all calls are over, pull it down."""
+    said: list[Said] = []
+    async with AsyncExitStack() as stack:
+        sandbox = Sandbox()
+        sandbox.add(AGENT, Overheard(plan.script, said), plan.switches)
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        simulator = await stack.enter_async_context(Simulator(ACCOUNT_SID, AUTH_TOKEN))
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        line = await stack.enter_async_context(Line.to(port)) if plan.cuttable else None
+        url = f"http://127.0.0.1:{line.port if line else port}"
+        loaded = settings.load(_values(plan, url, sandbox, simulator), env={})
+        gateway = await stack.enter_async_context(serving(loaded, listener))
+        chronicle = Chronicle()
+        watcher = stack.enter_context(gateway.journal.watch())
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(chronicle.keep(watcher))
+            yield Town(simulator, sandbox, gateway, url, chronicle, said, line)
+            keeping.cancel()
+        assert not watcher.lost, "the chronicle has holes: what it does not say proves nothing"
+
+
+def _values(plan: Plan, url: str, sandbox: Sandbox, simulator: Simulator) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "public_url": url,
+        "vatel.base_url": sandbox.url,
+        "vatel.api_key": sandbox.api_key,
+        "vatel.agent_id": sandbox.agent_id(AGENT),
+        "twilio.api_base_url": simulator.rest_url,
+    }
+    if plan.credentials:
+        values |= {"twilio.account_sid": ACCOUNT_SID, "twilio.auth_token": AUTH_TOKEN}
+    else:
+        values["twilio.validate_signatures"] = False
+    return values | dict(plan.settings)
+
+
+def heard(report: CallReport, stream: int = 0) -> Pcm:
+    """Return what the caller heard on a stream: int16, 8 kHz, from the stream's start."""
+    return ulaw.decode(report.record.streams[stream].heard)
+
+
+def heard_clip(report: CallReport, clip: clips.Clip, stream: int = 0) -> float | None:
+    """Return when the caller began to hear one of our clips, whole; seconds of the stream, None: never."""
+    at = report.record.streams[stream].heard.find(clips.load(clip))
+    return None if at < 0 else at / 8_000
