@@ -34,11 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(chosen: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vatel-gateway", description="Puts a Vatel voice agent on the phone (Twilio Media Streams)."
+        prog="vatel-gateway",
+        description="Puts a Vatel voice agent on the phone (Twilio Media Streams).",
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (what, add_flags, run) in _COMMANDS.items():
-        command = commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+        command = commands.add_parser(
+            name, help=what, description=what[0].upper() + what[1:] + ".", allow_abbrev=False
+        )
         command.set_defaults(run=run)
         if name == chosen:
             add_flags(command)

@@ -130,14 +130,10 @@ class CallerLeg:
         self._socket.send(self._stream.clear(), urgent=True)
         return cleared
 
-    def hold(self) -> None:
-        """Send no more audio for now."""
-        self._downlink.playout.held = True
-
-    def release(self) -> None:
-        """Go on where :meth:`hold` stopped."""
-        self._downlink.playout.held = False
-        self.pump(self._now())
+    def hold(self, held: bool) -> None:
+        """Send no more audio for now, or go on where that stopped."""
+        self._downlink.playout.held = held
+        self.pump()
 
     def drain(self) -> None:
         """Let out the rest; ``CallerHeardAll`` follows when it has been heard."""
