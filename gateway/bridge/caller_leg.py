@@ -133,7 +133,7 @@ class CallerLeg:
     def hold(self, held: bool) -> None:
         """Send no more audio for now, or go on where that stopped."""
         self._downlink.playout.held = held
-        self.pump()
+        self.pump(self._now())
 
     def drain(self) -> None:
         """Let out the rest; ``CallerHeardAll`` follows when it has been heard."""

@@ -1,6 +1,6 @@
 """The transcript of a call: words replace words, and what was heard joins them by turn."""
 
-from gateway.audio.playout import TurnHeard
+from gateway.audio.heard import TurnHeard
 from gateway.bridge.conversation import Conversation
 
 

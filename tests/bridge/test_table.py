@@ -96,7 +96,7 @@ def test_diagram_shows_every_change_of_state() -> None:
 def _walk(machine: CallMachine, data: st.DataObject, now: float) -> list[do.End]:
     """Let things happen that the table lists, in any order, at any time."""
     ends: list[do.End] = []
-    for _ in range(data.draw(st.integers(0, 25))):
+    for _ in range(data.draw(st.integers(0, 15))):
         listed = [e for e in OUTSIDE if (machine.state, e) in BY_PAIR and e not in TIMERS]
         if not listed:
             break
@@ -113,7 +113,7 @@ def _walk(machine: CallMachine, data: st.DataObject, now: float) -> list[do.End]
     return ends
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), st.sampled_from(["clear", "pause"]))
 def test_every_story_has_one_end(data: st.DataObject, barge_in: BargeIn) -> None:
     """Whatever happens, in whatever order, the timers end a call that nobody feeds, exactly once."""

@@ -1,0 +1,293 @@
+"""The caller's leg over a fake wire: Twilio's messages in, paced audio out, and a peer that misbehaves."""
+
+import asyncio
+
+import pytest
+
+from gateway.audio import clips
+from gateway.audio.heard import TurnHeard
+from gateway.audio.playout import Playout
+from gateway.audio.resample import make_resampler
+from gateway.bridge import events as on
+from gateway.bridge.caller_leg import CallerLeg
+from gateway.bridge.media import Downlink
+from gateway.twilio import messages as twilio
+from gateway.twilio.protocol import MediaStream
+from tests.bridge.stage import CALL, QUIET, STREAM_SID, Phone, speech
+from tests.virtual_time import on_virtual_time
+
+
+class Call:
+    """Stands where the call session stands: takes what the leg brings, and pumps it when it is due."""
+
+    def __init__(self) -> None:
+        self.now = asyncio.get_running_loop().time
+        self.phone = Phone()
+        self.stream = MediaStream()
+        self.stream.receive(twilio.dump_twilio(twilio.Connected()))
+        self.stream.receive(twilio.dump_twilio(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid)))
+        downlink = Downlink(make_resampler("soxr", 24_000, 8_000), Playout())
+        self.leg = CallerLeg(self.stream, self.phone, downlink, self.now)
+        self.audio = bytearray()
+        self.keys: list[str] = []
+        self.heard: list[tuple[str, TurnHeard]] = []
+        self.events: list[on.Event] = []
+
+    def caller_audio(self, payload: bytes) -> None:
+        """Take a frame."""
+        self.audio += payload
+
+    def caller_key(self, digit: str) -> None:
+        """Take a key."""
+        self.keys.append(digit)
+
+    def caller_heard(self, turn_id: str, heard: TurnHeard) -> None:
+        """Take what was heard."""
+        self.heard.append((turn_id, heard))
+
+    def happened(self, event: on.Event) -> None:
+        """Take an event."""
+        self.events.append(event)
+
+    async def run(self, seconds: float) -> None:
+        """Listen and pump for so long, every 10 ms like the clock would."""
+        listening = asyncio.get_running_loop().create_task(self.leg.listen(self))
+        for _ in range(round(seconds * 100)):
+            await asyncio.sleep(0.01)
+            if (overdue := self.leg.overdue(self.now())) is not None:
+                self.happened(overdue)
+            self.leg.pump(self.now())
+        if not listening.done():
+            listening.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await listening
+
+
+@on_virtual_time
+async def test_frames_keys_and_stop() -> None:
+    """Frames and keys are passed on as they come; ``stop`` is the caller's hang-up and ends the reading."""
+    call = Call()
+    call.phone.speak()
+    call.phone.press("9")
+    call.phone.hang_up()
+    call.phone.speak()
+    await call.leg.listen(call)
+
+    assert (bytes(call.audio), call.keys) == (QUIET, ["9"])
+    assert call.events == [on.CallerLeft("hung_up")]
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [(1000, "hung_up"), (1005, "hung_up"), (1001, "lost"), (1003, "lost"), (1006, "lost"), (1009, "lost")],
+)
+def test_closed_socket(code: int, how: str) -> None:
+    """A normal close is a hang-up; any other is a lost leg, by its code."""
+
+    @on_virtual_time
+    async def play() -> None:
+        call = Call()
+        call.phone.drop(code)
+        await call.leg.listen(call)
+        assert call.events == [on.CallerLeft(how, f"close_{code}")]  # type: ignore[arg-type]
+
+    play()
+
+
+@on_virtual_time
+async def test_order_broken_ends_the_leg() -> None:
+    """A second ``start`` is a breach that ends the leg at once, by name."""
+    call = Call()
+    call.phone.say(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid, sequence=2))
+    await call.leg.listen(call)
+
+    assert call.events == [on.CallerLeft("protocol", "start_twice")]
+    assert call.leg.counters()["caller_bad_messages"] == 1
+
+
+@on_virtual_time
+async def test_junk_is_counted_until_it_is_too_much() -> None:
+    """Bad messages go by; the fiftieth ends the leg."""
+    call = Call()
+    for _ in range(49):
+        call.phone.say_raw("{")
+    call.phone.speak()
+    call.phone.say_raw("{")
+    await call.leg.listen(call)
+
+    assert bytes(call.audio) == QUIET
+    assert call.events == [on.CallerLeft("protocol", "too_many_errors")]
+
+
+@on_virtual_time
+async def test_stranger_on_the_stream_is_ignored() -> None:
+    """Media and marks of another stream, repeats and marks never set are counted and change nothing."""
+    call = Call()
+    call.phone.say(twilio.Media("MZ" + "f" * 32, 2, 1, 20, QUIET))
+    call.phone.say(twilio.Mark(STREAM_SID, 2, "never-set"))
+    call.phone.say(twilio.Media(STREAM_SID, 3, 1, 20, QUIET))
+    call.phone.say(twilio.Media(STREAM_SID, 3, 1, 20, QUIET))
+    call.phone.hang_up()
+    call.phone.drop(1000)
+    await call.leg.listen(call)
+
+    assert bytes(call.audio) == QUIET
+    counters = call.leg.counters()
+    assert (counters["caller_ignored"], counters["caller_frames"]) == (4, 1)
+
+
+@on_virtual_time
+async def test_turn_is_played_and_its_hearing_reported() -> None:
+    """A burst leaves paced; when it has been heard, its mark says so."""
+    call = Call()
+    call.leg.play("t1", speech(1000), final=True)
+    sent_at_once = call.phone.heard_ms
+    await call.run(1.5)
+
+    assert sent_at_once == 200
+    assert call.phone.heard_ms == 1000
+    assert call.heard == [("t1", TurnHeard("t1", 1000, 1000))]
+    assert call.leg.next_deadline() is None
+
+
+@on_virtual_time
+async def test_clear_empties_both_sides() -> None:
+    """A clear reaches Twilio at once and says what was heard; late audio of the turn is not sent."""
+    call = Call()
+    call.leg.play("t1", speech(3000), final=True)
+    await call.run(1.0)
+    cleared = call.leg.clear()
+    call.leg.play("t1", speech(500), final=True)
+    await call.run(1.0)
+
+    assert len(call.phone.clears) == 1
+    assert call.phone.heard_ms == pytest.approx(1000, abs=20)
+    ((turn, heard),) = cleared.turns
+    assert (turn, heard.total_ms) == ("t1", 3000)
+    assert heard.heard_ms == pytest.approx(call.phone.heard_ms, abs=20)
+    assert call.heard == []
+
+
+@on_virtual_time
+async def test_agent_takes_the_place_of_a_clip() -> None:
+    """Agent audio cuts a clip short at Twilio too."""
+    call = Call()
+    call.leg.play_clip("one_moment")
+    await call.run(0.3)
+    call.leg.play("t1", speech(400), final=True)
+    await call.run(1.0)
+
+    assert len(call.phone.clears) == 1
+    assert call.phone.heard_ms == pytest.approx(300 + 400, abs=20)
+    assert call.phone.heard[: 250 * 8] == clips.load("one_moment")[: 250 * 8]
+
+
+@on_virtual_time
+async def test_hold_and_release() -> None:
+    """Held audio stays here; released, it goes on at once."""
+    call = Call()
+    call.leg.play("t1", speech(1000), final=True)
+    call.leg.hold(True)
+    await call.run(2.0)
+    assert call.phone.heard_ms == 200
+
+    call.leg.hold(False)
+    assert call.phone.heard_ms == 400
+    await call.run(1.0)
+    assert call.phone.heard_ms == 1000
+
+
+@on_virtual_time
+async def test_drain_is_over_when_the_last_mark_is_back() -> None:
+    """The end of a drain is reported once, when Twilio says that all was heard."""
+    call = Call()
+    call.leg.play("t1", speech(500), final=True)
+    call.leg.drain()
+    await call.run(0.7)
+    assert call.events == []
+    await call.run(5.0)
+
+    assert call.events == [on.CallerHeardAll()]
+
+
+@on_virtual_time
+async def test_drain_is_over_without_its_mark() -> None:
+    """A last mark that never comes back is waited for 2 s beyond the last word, reported once."""
+    call = Call()
+    call.phone.echoes = False
+    call.leg.play("t1", speech(500), final=True)
+    call.leg.drain()
+    start = call.now()
+    due = None
+    while not call.events:
+        await call.run(0.1)
+        due = call.now() - start
+
+    assert due == pytest.approx(0.75 + 2.0, abs=0.15)
+    await call.run(5.0)
+    assert call.events == [on.CallerHeardAll()]
+
+
+@on_virtual_time
+async def test_reader_too_slow_loses_audio_then_the_call() -> None:
+    """A peer that takes nothing loses audio, counted; after 5 s of that it is given up."""
+    call = Call()
+    call.phone.stalled = True
+    call.leg.play("t1", speech(20_000), final=True)
+    await call.run(4.5)
+    assert call.events == []
+    assert call.leg.dropped >= 45
+    await call.run(1.0)
+
+    assert call.events[0] == on.CallerLeft("lost", "stalled")
+
+
+@on_virtual_time
+async def test_short_stall_before_a_silence_is_forgiven() -> None:
+    """A piece refused at the end of a turn does not end the call in the silence after it, nor later."""
+    call = Call()
+    call.leg.play("t1", speech(1000), final=True)
+    await call.run(0.7)
+    call.phone.stalled = True
+    await call.run(0.3)
+    call.phone.stalled = False
+    dropped = call.leg.dropped
+    await call.run(20.0)
+    call.phone.stalled = True
+    call.leg.play("t2", speech(100), final=True)
+    await call.run(0.5)
+
+    assert dropped >= 1
+    assert call.leg.dropped > dropped
+    assert call.events == []
+
+
+@on_virtual_time
+async def test_stall_that_passes_starts_anew() -> None:
+    """Audio that is taken again ends a stall: the next one has its own 5 s."""
+    call = Call()
+    call.leg.play("t1", speech(30_000), final=True)
+    for stalled in (True, False, True):
+        call.phone.stalled = stalled
+        await call.run(3.0)
+
+    assert call.events == []
+
+
+@on_virtual_time
+async def test_counters_name_both_directions() -> None:
+    """The snapshot holds plain numbers of both directions."""
+    call = Call()
+    call.leg.play("t1", speech(1000), final=True)
+    call.phone.speak()
+    await call.run(0.5)
+    call.leg.clear()
+    await call.leg.close(1000)
+
+    counters = call.leg.counters()
+    assert all(isinstance(value, int) for value in counters.values())
+    assert (counters["caller_frames"], counters["agent_turns"], counters["interruptions"]) == (1, 1, 1)
+    assert counters["agent_ms"] == 1000
+    assert counters["cleared_ms"] == pytest.approx(500, abs=20)
+    assert counters["pieces_sent"] >= 6
+    assert call.phone.closed == [1000]

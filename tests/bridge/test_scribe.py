@@ -1,0 +1,160 @@
+"""What the scribe writes into the journal: each happening once, at its time since the stream began."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.audio.heard import TurnHeard
+from gateway.bridge.media import Cleared
+from gateway.bridge.scribe import Scribe
+from gateway.journal import Journal, Watcher
+from gateway.records import (
+    CallEnded,
+    Ending,
+    Happening,
+    Interrupted,
+    KeyPressed,
+    Reason,
+    Result,
+    StateChanged,
+    ToolAsked,
+    ToolRun,
+    TranscriptEntry,
+)
+from gateway.vatel import messages as vatel
+from tests.bridge.stage import CALL
+
+
+class Desk:
+    """A scribe, its journal, and a clock turned by hand."""
+
+    def __init__(self, watcher: Watcher, journal: Journal) -> None:
+        self.now = 100.0
+        self._watcher = watcher
+        self.scribe = Scribe(CALL, journal, lambda: self.now, before="Caller: Hello?")
+
+    def written(self) -> list[Happening]:
+        """Return what was written since the last look."""
+        out: list[Happening] = []
+        while not self._watcher._queue.empty():
+            call, happening = self._watcher._queue.get_nowait()
+            assert call is CALL
+            out.append(happening)
+        return out
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """Return a scribe whose stream just started."""
+    journal = Journal()
+    with journal.watch() as watcher:
+        yield Desk(watcher, journal)
+
+
+def entry(**known: object) -> TranscriptEntry:
+    """Return an entry of the transcript."""
+    plain: dict[str, object] = {
+        "index": 0,
+        "role": "agent",
+        "text": "Hello there",
+        "final": True,
+        "at_s": 1.5,
+    }
+    return TranscriptEntry(**(plain | {"turn_id": "t1"} | known))  # type: ignore[arg-type]
+
+
+def test_words_of_the_agent(desk: Desk) -> None:
+    """Each state of a turn's text is written, under the turn's name within the call."""
+    desk.now += 1.5
+    desk.scribe.agent_said("2/t1", vatel.ResponseText("t1", "Hello", False))
+    desk.now += 1
+    desk.scribe.agent_said("2/t1", vatel.ResponseText("t1", "Hello there", True))
+
+    assert desk.written() == [
+        entry(text="Hello", final=False, turn_id="2/t1"),
+        entry(turn_id="2/t1"),
+    ]
+
+
+def test_words_of_the_caller(desk: Desk) -> None:
+    """The caller's words are written with or without a turn id."""
+    desk.now += 1.5
+    desk.scribe.caller_said(vatel.InputTranscript("a table", None, False))
+    desk.scribe.caller_said(vatel.InputTranscript("A table.", "c1", True))
+
+    first, second = desk.written()
+    assert first == entry(role="caller", text="a table", final=False, turn_id="")
+    assert isinstance(second, TranscriptEntry)
+    assert (second.index, second.text, second.final) == (0, "A table.", True)
+
+
+def test_turn_heard_whole(desk: Desk) -> None:
+    """What was heard of a turn is written once its words are known; without words nothing is."""
+    desk.scribe.heard("t1", TurnHeard("t1", 900, 900))
+    assert desk.written() == []
+
+    desk.now += 1.5
+    desk.scribe.agent_said("t1", vatel.ResponseText("t1", "Hello there", True))
+    assert desk.written() == [entry(heard_ms=900, total_ms=900)]
+
+
+def test_interruption(desk: Desk) -> None:
+    """An interruption is written behind the turns that it cut."""
+    desk.now += 1.5
+    desk.scribe.agent_said("t1", vatel.ResponseText("t1", "Hello there", True))
+    desk.now += 1
+    desk.written()
+    desk.scribe.interrupted(Cleared((("t1", TurnHeard("t1", 500, 1000)),), 500))
+
+    assert desk.written() == [
+        entry(heard_ms=500, total_ms=1000, cut=True, heard_text="Hello"),
+        Interrupted(2.5, 500),
+    ]
+
+
+def test_plain_happenings(desk: Desk) -> None:
+    """Keys, states, tools and the end are written as they are."""
+    desk.now += 0.12345
+    ending = Ending(Result.COMPLETED, Reason.AGENT_ENDED)
+    run = ToolRun("t-1", "book", "ok", 12, "{}")
+    argument = vatel.Argument("size", data_type="number", value="2")
+    desk.scribe.key("5")
+    desk.scribe.state("talking")
+    desk.scribe.tool_asked(vatel.ToolCall("t-1", "book", (argument,)))
+    desk.scribe.tool_ran(run)
+    desk.scribe.ended(ending, {"caller_frames": 5})
+
+    assert desk.written() == [
+        KeyPressed(0.123, "5"),
+        StateChanged(0.123, "talking"),
+        ToolAsked("t-1", "book", {"size": 2}),
+        run,
+        CallEnded(0.123, ending, {"caller_frames": 5}),
+    ]
+
+
+def test_story_of_the_stream_before(desk: Desk) -> None:
+    """The conversation goes on from what was said on a stream that broke."""
+    desk.scribe.caller_said(vatel.InputTranscript("Again.", None, True))
+
+    assert desk.scribe.conversation.so_far() == "Caller: Hello?\nCaller: Again."
+
+
+def test_full_transcript_writes_nothing_more(desk: Desk) -> None:
+    """Words beyond the transcript's bound are counted, not written."""
+    for n in range(2_000):
+        desk.scribe.caller_said(vatel.InputTranscript(f"word {n}", None, True))
+    assert len(desk.written()) == 1_000  # as many as a watcher holds
+
+    desk.scribe.caller_said(vatel.InputTranscript("one too many", None, True))
+    assert desk.written() == []
+    assert desk.scribe.conversation.dropped == 1
+
+
+async def test_writing_never_waits(desk: Desk) -> None:
+    """The scribe writes without a task of its own: nothing is left to be done afterwards."""
+    desk.scribe.key("1")
+
+    assert len(asyncio.all_tasks()) == 1
+    assert len(desk.written()) == 1
