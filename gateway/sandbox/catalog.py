@@ -41,6 +41,21 @@ class Entry:
         """True when it cannot work without the extra ``demo``."""
         return isinstance(self.script, Talker)
 
+    @property
+    def prompt(self) -> str:
+        """What Vatel would instruct the agent with; scripted ones follow their script."""
+        return f"You are the {self.name} agent" + (f": {self.about}." if self.about else ".")
+
+    def resource(self) -> dict[str, str]:
+        """Write the agent as the REST API shows it (vatel.md 1.1): the fields a sandbox has."""
+        return {
+            "id": str(self.agent_id),
+            "name": self.name,
+            "status": "active",
+            "prompt": self.prompt,
+            "first_message": getattr(self.script, "first_message", ""),
+        }
+
 
 def numbered_id(number: int) -> UUID:
     """Return the id of the n-th agent."""

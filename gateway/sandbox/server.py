@@ -1,10 +1,12 @@
-"""The sandbox's HTTP side: tokens are minted, connections upgraded, sessions drained."""
+"""The sandbox's HTTP side: agents are shown, tokens minted, connections upgraded, sessions drained."""
 
 import asyncio
 import secrets
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -128,6 +130,7 @@ class Sandbox:
         app = web.Application()
         app.router.add_post("/v1/session-token", self._session_token)
         app.router.add_get("/v1/connection", self._connection)
+        app.router.add_get("/v1/agents/{id}", partial(_show_agent, self._entries, self.api_key))
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_GOODBYE_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -144,9 +147,7 @@ class Sandbox:
             self._runner = None
 
     async def _session_token(self, request: web.Request) -> web.Response:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        right = secrets.compare_digest(key.strip().encode(errors="surrogateescape"), self.api_key.encode())
-        if scheme.lower() != "bearer" or not right:
+        if not _shows_key(request, self.api_key):
             return web.Response(status=401)
         try:
             wanted = msgspec.json.decode(await request.read(), type=_TokenRequest)
@@ -215,6 +216,22 @@ class Sandbox:
         finally:
             self._sessions.discard(session)
         return upgraded
+
+
+def _shows_key(request: web.Request, api_key: str) -> bool:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    right = secrets.compare_digest(key.strip().encode(errors="surrogateescape"), api_key.encode())
+    return scheme.lower() == "bearer" and right
+
+
+async def _show_agent(entries: Mapping[UUID, Entry], api_key: str, request: web.Request) -> web.Response:
+    if not _shows_key(request, api_key):
+        return web.Response(status=401)
+    try:
+        entry = entries.get(UUID(request.match_info["id"]))
+    except ValueError:
+        return web.Response(status=400)
+    return _error(404, "agent not found") if entry is None else web.json_response(entry.resource())
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -33,3 +33,21 @@ def test_agents_say_what_they_are_for() -> None:
     """Each has a line for people, and the echo is an echo."""
     assert all(entry.about for entry in standard())
     assert standard()[0].script == Echo()
+
+
+def test_an_agent_is_shown_with_what_a_session_replaces() -> None:
+    """Prompt and first message are there, so that a client can add to them before it replaces them."""
+    greeter = next(entry for entry in standard() if entry.name == "greeter")
+
+    assert greeter.resource() == {
+        "id": "00000000-0000-4000-8000-000000000003",
+        "name": "greeter",
+        "status": "active",
+        "prompt": "You are the greeter agent: says its first message, then listens.",
+        "first_message": "Hello, this is the sandbox. How can I help you?",
+    }
+
+
+def test_an_agent_without_a_first_message_shows_an_empty_one() -> None:
+    """The echo waits to be spoken to."""
+    assert standard()[0].resource()["first_message"] == ""

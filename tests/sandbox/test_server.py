@@ -12,6 +12,7 @@ from gateway.sandbox.server import Sandbox
 from gateway.sandbox.signals import sine
 from gateway.sandbox.switches import Switches
 from gateway.speech import extra
+from gateway.vatel.decoding import decode_agent
 from gateway.vatel.messages import dump_input_audio
 
 AGENT = "00000000-0000-4000-8000-000000000001"
@@ -39,6 +40,12 @@ class Client:
         status, body = await self.ask({"agent_id": agent_id, **more})
         assert status == 200, body
         return str(body["token"])
+
+    async def show(self, agent_id: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+        """Ask for an agent; return status and body."""
+        url = f"{self.sandbox.url}/v1/agents/{agent_id}"
+        async with self._http.get(url, headers=BEARER if headers is None else headers) as answer:
+            return answer.status, await answer.read()
 
     async def open(self, token: str, *, compress: int = 0, **query: str) -> ClientWebSocketResponse:
         """Connect with a token."""
@@ -306,3 +313,25 @@ async def test_two_hundred_echoes_keep_every_frame_in_order(client: Client) -> N
         for number in range(200):
             group.create_task(talk(number))
     assert sum(record.audio_frames for record in client.sandbox.records) == 2_000
+
+
+async def test_agent_is_shown(client: Client) -> None:
+    """A client that wants to add to an agent's prompt can read it first, as the gateway's own client does."""
+    status, body = await client.show(client.sandbox.agent_id("greeter"))
+    agent = decode_agent(body)
+    assert (status, agent.name) == (200, "greeter")
+    assert (agent.prompt or "").startswith("You are the greeter agent")
+    assert agent.first_message == "Hello, this is the sandbox. How can I help you?"
+
+
+async def test_agent_is_shown_only_to_its_owner(client: Client) -> None:
+    """Without the key there is a bare 401, whoever is asked for."""
+    assert await client.show(AGENT, {}) == (401, b"")
+    assert await client.show("no-uuid", {"Authorization": "Bearer wrong"}) == (401, b"")
+
+
+async def test_agent_that_is_none_is_refused(client: Client) -> None:
+    """An id that is no uuid is 400 without a body, one nobody has 404 with a reason."""
+    assert await client.show("echo") == (400, b"")
+    status, body = await client.show(AGENT.replace("8000", "8001"))
+    assert (status, json.loads(body)) == (404, {"error": "agent not found"})
