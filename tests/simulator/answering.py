@@ -129,7 +129,7 @@ class Answering:
         self.voice_status = 200
         self.content_type = "text/xml"
         self.failures: list[Exception] = []
-        self._behaviour = behaviour
+        self.behaviour = behaviour
 
     def application(self) -> web.Application:
         """Build the server."""
@@ -185,7 +185,7 @@ class Answering:
         stream = Stream(socket, headers, genuine)
         self.streams.append(stream)
         try:
-            await self._behaviour(stream)
+            await self.behaviour(stream)
         except (AssertionError, OSError) as error:
             self.failures.append(error)
         return socket

@@ -115,9 +115,11 @@ class TestCall:
     async def test_a_refusal_is_noted(self) -> None:
         """Twilio's debugger would show it."""
         faults: list[Fault] = []
-        async with answering(idle) as gateway:
-            async with progress(gateway, CallbackOptions(url=gateway.url + "/nowhere"), faults) as told:
-                told.call("completed")
+        async with (
+            answering(idle) as gateway,
+            progress(gateway, CallbackOptions(url=gateway.url + "/nowhere"), faults) as told,
+        ):
+            told.call("completed")
 
         assert [fault.code for fault in faults] == [CALLBACK_REFUSED]
 
