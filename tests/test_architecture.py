@@ -249,6 +249,15 @@ def test_readme_commands_stand_there_word_for_word() -> None:
     assert [command for command in README_COMMANDS if command not in lines] == []
 
 
+def test_readme_draws_the_call_machine_as_it_is() -> None:
+    """The diagram in the README is the one made from the table."""
+    from gateway.bridge.table import diagram
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert f"<!-- call-machine:begin -->\n```mermaid\n{diagram()}\n```\n<!-- call-machine:end -->" in readme
+
+
 def test_readme_names_files_that_exist() -> None:
     """Every file that the README links to is there."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from gateway.bridge import events as on
 from gateway.bridge.registry import Departed, Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.errors import CallerProtocolError
-from gateway.records import STREAM_BROKE, CallInfo
+from gateway.records import STREAM_BROKE, CallInfo, Reason
 from gateway.twilio import signature, twiml
 from gateway.twilio.messages import Start
 from gateway.twilio.protocol import MediaStream
@@ -99,6 +99,8 @@ class Phone:
         """
         form = await self._signed_form(request)
         departed = await self._departed(form["CallSid"])
+        if departed is not None and departed.ending.reason is Reason.INTERNAL_ERROR:
+            return _xml(twiml.say_and_hangup(_SORRY))
         if departed is not None and departed.ending.reason not in STREAM_BROKE:
             return _xml(twiml.hangup())
         if departed is None or departed.streams < _MOST_STREAMS:

@@ -105,7 +105,7 @@ class CallSession:
                 end = await self._live()
             except* Exception as group:  # outermost frame: a bug of ours ends this call alone, and says so
                 log.error("call_broke", exc_info=group.exceptions[0])
-                end = do.End(Ending(Result.FAILED, Reason.INTERNAL_ERROR), hang_up=True)
+                end = do.End(Ending(Result.FAILED, Reason.INTERNAL_ERROR), hang_up=False)
             if end.hang_up:
                 await self._hang_up(self.call)
             await self._caller.close(_CLOSE_CODES.get(end.ending.reason, 1000))

@@ -344,7 +344,7 @@ async def test_bug_in_a_handler_ends_this_call_alone(monkeypatch: pytest.MonkeyP
         neighbour.agent.speak("t1", 300)
         await neighbour.talk(0.5)
         assert neighbour.phone.heard_ms == 300
-    assert (stage.hung_up, stage.agent.closed, stage.phone.closed) == ([CALL], [1000], [1011])
+    assert (stage.hung_up, stage.agent.closed, stage.phone.closed) == ([], [1000], [1011])
     assert [entry["event"] for entry in logs] == ["call_broke", "call_ended"]
 
 
