@@ -21,6 +21,7 @@ from gateway.vatel.closing import SocketClosed
 from gateway.vatel.handshake import Handshake
 from gateway.vatel.inbox import Inbox
 from gateway.vatel.keepalive import KeepAlive
+from gateway.vatel.masking import Masker
 
 # The library traces handshakes at DEBUG, token included: it gets a logger that says nothing.
 # Not `getLogger`: configuring logging anew would enable it again.
@@ -78,6 +79,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, uri: WebSocketURI, token: str, limits: Limits) -> None:
         self._protocol = ClientProtocol(uri, max_size=limits.message_bytes, logger=_SILENT)
+        self._masker = Masker()
         self._limits = limits
         self._transport: asyncio.Transport | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
@@ -137,8 +139,10 @@ class Connection(asyncio.Protocol):
 
     def write(self, text: str) -> None:
         """Write one text message; only while `is_open`."""
-        self._protocol.send_text(text.encode())
-        self._flush()
+        assert self._transport is not None
+        # Past the library, which for a text frame does the same and takes four times as long.
+        self._transport.write(self._masker.frame(text.encode()))
+        self._give_up_if_stalled(self._transport)
 
     def begin_close(self, code: int) -> None:
         """Send a close frame if that still makes sense, and drop the connection soon in any case."""
@@ -187,7 +191,10 @@ class Connection(asyncio.Protocol):
             # An empty piece says that we may half-close; the transport closes itself on the peer's EOF.
             if data:
                 self._transport.write(data)
-        if self._transport.get_write_buffer_size() > self._limits.forced_bytes:
+        self._give_up_if_stalled(self._transport)
+
+    def _give_up_if_stalled(self, transport: asyncio.Transport) -> None:
+        if transport.get_write_buffer_size() > self._limits.forced_bytes:
             self.lose("stalled")
 
     def _ping(self) -> None:
