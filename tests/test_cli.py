@@ -1,0 +1,77 @@
+"""The command line as a person meets it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import cli
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GATEWAY_"):
+            monkeypatch.delenv(name)
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help names each command with what it is for."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"    {name} " in text for name in ("serve", "demo", "simulate", "sandbox", "config"))
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "simulate", "sandbox", "config"])
+def test_each_command_has_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command explains its own options."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, "--help"])
+
+    assert stopped.value.code == 0
+    assert f"usage: vatel-gateway {command}" in capsys.readouterr().out
+
+
+def test_serve_without_settings_says_all_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A first start tells everything that is needed at once, without a traceback."""
+    assert cli.main(["serve"]) == 2
+
+    missing = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in missing] == [
+        "GATEWAY_PUBLIC_URL",
+        "GATEWAY_VATEL__API_KEY",
+        "GATEWAY_VATEL__AGENT_ID",
+        "GATEWAY_TWILIO__ACCOUNT_SID",
+        "GATEWAY_TWILIO__AUTH_TOKEN",
+    ]
+
+
+def test_flag_is_never_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
+    """A secret on the command line is refused, not taken for the flag that names its file."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["config", "--twilio-auth-token", "secret"])
+
+    assert stopped.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_config_shows_what_is_in_force(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each setting is shown with its value and where it comes from."""
+    assert cli.main(["config", "--audio-lead-ms", "150"]) == 0
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("audio.lead_ms")]
+    assert line.split() == ["audio.lead_ms", "150", "--audio-lead-ms"]
+
+
+def test_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    """Output into a pipe that closes early ends without a traceback."""
+    code = f"{sys.executable} -m gateway config | head -1"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=20, check=False)
+
+    assert done.stdout.startswith("host")
+    assert done.stderr == ""
