@@ -17,7 +17,7 @@ from gateway.bridge import events as on
 from gateway.bridge.registry import Departed, Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.errors import CallerProtocolError
-from gateway.records import STREAM_BROKE, CallInfo, Reason
+from gateway.records import STREAM_BROKE, CallInfo, Ending, Reason, Result
 from gateway.twilio import signature, twiml
 from gateway.twilio.messages import Start
 from gateway.twilio.protocol import MediaStream
@@ -30,6 +30,8 @@ MakeSession = Callable[[Reservation, MediaStream, CallerSocket], CallSession]
 """Put a call together once its stream has shown a good token."""
 
 _MOST_STREAMS = 3
+_NEVER_CAME = Ending(Result.FAILED, Reason.CALLER_LOST, "never_came")
+_LEFT = Ending(Result.COMPLETED, Reason.CALLER_HUNG_UP, "status_callback")
 _SETTLE_S = 3.0
 _FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 _SORRY = "We are sorry, the connection was lost. Please call again. Goodbye."
@@ -98,6 +100,7 @@ class Phone:
         A call unknown here was on a process that is gone; it gets a fresh stream as well.
         """
         form = await self._signed_form(request)
+        self._registry.release(form["CallSid"], _NEVER_CAME)  # its stream failed before it showed its token
         departed = await self._departed(form["CallSid"])
         if departed is not None and departed.ending.reason is Reason.INTERNAL_ERROR:
             return _xml(twiml.say_and_hangup(_SORRY))
@@ -135,7 +138,7 @@ class Phone:
         """Take a call status callback; a final one ends a session that has not noticed."""
         form = await self._signed_form(request)
         if form.get("CallStatus") in _FINAL_STATUSES:
-            self._registry.release(form["CallSid"])
+            self._registry.release(form["CallSid"], _LEFT)
             if (session := self._registry.find(form["CallSid"])) is not None:
                 session.post(on.CallerLeft("hung_up", "status_callback"))
         return web.Response(status=204)

@@ -3,6 +3,7 @@
 import asyncio
 
 from gateway.errors import AgentConnectError, VatelApiError
+from gateway.vatel.addresses import Addresses
 from gateway.vatel.rest import VatelClient
 from gateway.vatel.socket import AgentSocket, connect
 
@@ -32,6 +33,7 @@ class Dialer:
         self._socket_url = socket_url
         self._timeout_s = timeout_s
         self._resume_message = resume_message
+        self._addresses = Addresses()
 
     async def dial(self, so_far: str) -> AgentSocket:
         """Open a session.
@@ -50,7 +52,7 @@ class Dialer:
         except TimeoutError:
             raise AgentConnectError("Vatel gave no session token in time.", reason="timeout") from None
         left_s = max(0.1, deadline - asyncio.get_running_loop().time())
-        return await connect(self._socket_url, token=token, timeout_s=left_s)
+        return await connect(self._socket_url, token=token, timeout_s=left_s, addresses=self._addresses)
 
     async def _mint(self, so_far: str) -> str:
         if not so_far:

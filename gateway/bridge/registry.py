@@ -15,7 +15,7 @@ from typing import Literal
 
 from gateway.bridge import events as on
 from gateway.bridge.session import CallSession
-from gateway.records import CallInfo, Ending, Reason, Result
+from gateway.records import CallInfo, Ending
 
 Refusal = Literal["draining", "busy", "ended"]
 _ENDED_KEPT = 1_000
@@ -160,18 +160,11 @@ class Registry:
         return self._live.get(call_sid)
 
     def departed(self, call_sid: str) -> Departed | None:
-        """Return how the stream of a call ended, if that is still known.
-
-        Who asks while the stream is awaited knows that it has failed: its token is void from now on.
-        """
-        self._give_up(call_sid, Ending(Result.FAILED, Reason.CALLER_LOST, "never_came"))
+        """Return how a call that was here ended, if that is still known."""
         return self._ended.get(call_sid)
 
-    def release(self, call_sid: str) -> None:
-        """Give back the place of a call that ended before its stream came."""
-        self._give_up(call_sid, Ending(Result.COMPLETED, Reason.CALLER_HUNG_UP, "never_came"))
-
-    def _give_up(self, call_sid: str, ending: Ending) -> None:
+    def release(self, call_sid: str, ending: Ending) -> None:
+        """Give back the place of a call whose stream will not come; a stream that failed counts as one."""
         if (held := self._reserved.get(call_sid)) is not None:
             self._forget(held)
             self._remember(call_sid, Departed(held.call, ending, held.before, held.streams + 1))

@@ -72,7 +72,11 @@ class ToolWebhook:
             "arguments": request.arguments,
             "call": request.call,
         }
-        async with self._session.post(url, json=body, timeout=timeout, allow_redirects=False) as answer:
+        # What is not asked for compressed cannot grow on the way in, nor come as anything but text.
+        headers = {"Accept-Encoding": "identity"}
+        async with self._session.post(
+            url, json=body, headers=headers, timeout=timeout, allow_redirects=False
+        ) as answer:
             if not 200 <= answer.status < 300:
                 raise ToolError(
                     f"The tool {request.tool} failed with HTTP status {answer.status}.",

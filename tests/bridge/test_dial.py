@@ -1,0 +1,203 @@
+"""Reaching an agent over real HTTP and a real socket: the token, the prompt, and one deadline for it all."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from gateway.bridge.dial import Dialer
+from gateway.errors import AgentConnectError, VatelApiError
+from gateway.vatel.rest import VatelClient
+
+AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
+
+
+@dataclass
+class Vatel:
+    """A stand-in for Vatel that does what the test says."""
+
+    token_status: int = 200
+    token_wait_s: float = 0.0
+    agent_status: int = 200
+    prompt: str | None = "Book tables."
+    upgrade_status: int = 101
+    asked: list[dict[str, object]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    url: str = ""
+
+    async def token(self, request: web.Request) -> web.Response:
+        """Mint a token."""
+        self.asked.append(await request.json())
+        await asyncio.sleep(self.token_wait_s)
+        if self.token_status != 200:
+            return web.Response(status=self.token_status, headers={"Retry-After": "2"})
+        return web.json_response({"token": f"token-{len(self.asked)}"})
+
+    async def agent(self, request: web.Request) -> web.Response:
+        """Describe the agent."""
+        if self.agent_status != 200:
+            return web.Response(status=self.agent_status)
+        return web.json_response({"id": request.match_info["id"], "name": "Tables", "prompt": self.prompt})
+
+    async def connection(self, request: web.Request) -> web.StreamResponse:
+        """Open the socket."""
+        self.shown.append(request.query["token"])
+        if self.upgrade_status != 101:
+            return web.Response(status=self.upgrade_status)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str('{"type":"session_started","data":{"id":"s-1"}}')
+        await socket.receive()
+        return socket
+
+
+@asynccontextmanager
+async def dialer(vatel: Vatel, timeout_s: float = 3.0) -> AsyncIterator[Dialer]:
+    """Return a dialer for a stand-in that listens on a free port."""
+    app = web.Application()
+    app.router.add_post("/v1/session-token", vatel.token)
+    app.router.add_get("/v1/agents/{id}", vatel.agent)
+    app.router.add_get("/v1/connection", vatel.connection)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    vatel.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Dialer(
+                VatelClient(http, vatel.url, "key", timeout_s),
+                agent_id=AGENT,
+                socket_url=vatel.url.replace("http", "ws") + "/v1/connection",
+                timeout_s=timeout_s,
+                resume_message="Sorry, please go on.",
+            )
+    finally:
+        await runner.cleanup()
+
+
+async def test_new_session() -> None:
+    """A new session is asked for by the agent's id alone; its token opens one socket."""
+    vatel = Vatel()
+    async with dialer(vatel) as dial:
+        socket = await dial.dial("")
+        assert json.loads(str(await socket.receive()))["type"] == "session_started"
+        await socket.close()
+
+    assert vatel.asked[0]["agent_id"] == AGENT
+    assert not {"prompt", "first_message"} & vatel.asked[0].keys()
+    assert vatel.shown == ["token-1"]
+
+
+async def test_each_socket_has_its_own_token() -> None:
+    """No token is shown twice."""
+    vatel = Vatel()
+    async with dialer(vatel) as dial:
+        for _ in range(3):
+            await (await dial.dial("")).close()
+
+    assert vatel.shown == ["token-1", "token-2", "token-3"]
+
+
+async def test_takeover_knows_prompt_and_story() -> None:
+    """A session that takes over gets the agent's own prompt, the story so far, and words to begin with."""
+    vatel = Vatel(prompt="Book {tables}.")
+    async with dialer(vatel) as dial:
+        await (await dial.dial("Caller: {Hello}?\nYou: Hi.")).close()
+
+    prompt = str(vatel.asked[0]["prompt"])
+    assert prompt.startswith("Book {tables}.\n")
+    assert prompt.endswith("Caller: {Hello}?\nYou: Hi.")
+    assert vatel.asked[0]["first_message"] == "Sorry, please go on."
+
+
+async def test_takeover_of_an_agent_without_a_prompt() -> None:
+    """An agent without a prompt of its own gets the story alone."""
+    vatel = Vatel(prompt=None)
+    async with dialer(vatel) as dial:
+        await (await dial.dial("You: Hi.")).close()
+
+    assert str(vatel.asked[0]["prompt"]).startswith("The phone line broke")
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_takeover_keeps_its_instructions(status: int) -> None:
+    """An agent that cannot be looked up keeps its own prompt, rather than none but ours."""
+    vatel = Vatel(agent_status=status)
+    async with dialer(vatel) as dial:
+        await (await dial.dial("You: Hi.")).close()
+
+    assert "prompt" not in vatel.asked[0]
+    assert vatel.asked[0]["first_message"] == "Sorry, please go on."
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, "unauthorized"),
+        (403, "forbidden"),
+        (404, "not_found"),
+        (429, "rate_limited"),
+        (503, "unavailable"),
+    ],
+)
+async def test_no_token(status: int, reason: str) -> None:
+    """A refused token is Vatel's error, with how long it asks us to wait; no socket is tried."""
+    vatel = Vatel(token_status=status)
+    async with dialer(vatel) as dial:
+        with pytest.raises(VatelApiError) as caught:
+            await dial.dial("")
+
+    assert (caught.value.reason, caught.value.status) == (reason, status)
+    assert getattr(caught.value, "retry_after_s", None) == 2.0
+    assert vatel.shown == []
+    assert len(vatel.asked) == 1
+
+
+@pytest.mark.parametrize(("status", "reason"), [(401, "unauthorized"), (500, "server_error")])
+async def test_no_socket(status: int, reason: str) -> None:
+    """A refused upgrade is an error of the connect; the token is not shown again."""
+    vatel = Vatel(upgrade_status=status)
+    async with dialer(vatel) as dial:
+        with pytest.raises(AgentConnectError) as caught:
+            await dial.dial("")
+
+    assert (caught.value.reason, caught.value.status) == (reason, status)
+    assert vatel.shown == ["token-1"]
+
+
+@pytest.mark.parametrize("so_far", ["", "You: Hi."])
+async def test_token_that_never_comes(so_far: str) -> None:
+    """Token and socket share one deadline; when it passes, that is a timeout."""
+    vatel = Vatel(token_wait_s=30)
+    async with dialer(vatel, timeout_s=0.2) as dial:
+        started = time.monotonic()
+        with pytest.raises((AgentConnectError, VatelApiError)) as caught:
+            await dial.dial(so_far)
+
+    assert caught.value.reason == "timeout"
+    assert time.monotonic() - started < 5
+
+
+async def test_nobody_there() -> None:
+    """A host that takes no connection is named as unreachable."""
+    vatel = Vatel()
+    async with dialer(vatel) as dial:
+        pass
+    async with aiohttp.ClientSession() as http:
+        dial = Dialer(
+            VatelClient(http, vatel.url, "key", 1.0),
+            agent_id=AGENT,
+            socket_url="ws://127.0.0.1:9/v1/connection",
+            timeout_s=1.0,
+            resume_message="",
+        )
+        with pytest.raises(VatelApiError) as caught:
+            await dial.dial("")
+
+    assert caught.value.reason == "unreachable"
