@@ -1,7 +1,4 @@
-"""The agents a sandbox comes with, under ids that never change.
-
-PURE.
-"""
+"""The agents a sandbox comes with, under ids that never change."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -32,6 +32,30 @@ class Actor(Protocol):
 Phase = Literal["idle", "saying", "waiting", "listening", "done"]
 
 
+class _Answers:
+    """What was said so far. Lives as long as its dialogue."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, str] = {}
+        self._values: dict[str, Value] = {}
+
+    def keep(self, slot: str, phrase: str, value: Value) -> None:
+        """Keep an answer: its words and what they stand for."""
+        self.said[slot] = phrase
+        self._values[slot] = value
+
+    def worded(self, text: str) -> str:
+        """Fill in what was said so far; what nobody said is left out."""
+        return re.sub(r"\{(\w*)\}", lambda slot: self.said.get(slot[1], ""), text)
+
+    def arguments(self, tool: ToolUse) -> tuple[Argument, ...]:
+        """Return what a tool is called with."""
+        return tuple(
+            Argument(a.name, "resolved", a.data_type, a.description, True, self._values.get(a.slot))
+            for a in tool.arguments
+        )
+
+
 class Dialogue:
     """One conversation along a scenario. Lives as long as its session."""
 
@@ -40,16 +64,11 @@ class Dialogue:
         self._actor = actor
         self._first_message = first_message
         self._step: Step = scenario.step[0]
-        self._phase: Phase = "idle"
-        self._tries = 0
-        self._said: dict[str, str] = {}
-        self._values: dict[str, Value] = {}
-        self._deadline: Timer | None = None
-
-    @property
-    def phase(self) -> Phase:
+        self.phase: Phase = "idle"
         """What the conversation waits for."""
-        return self._phase
+        self._tries = 0
+        self._answers = _Answers()
+        self._deadline: Timer | None = None
 
     @property
     def grammar(self) -> Grammar | None:
@@ -65,7 +84,7 @@ class Dialogue:
 
     def on_played(self, now: float) -> None:
         """Take note that the caller has heard what was said."""
-        if self._phase == "saying":
+        if self.phase == "saying":
             self._go_on(now)
 
     def on_barge_in(self, now: float) -> None:
@@ -74,13 +93,13 @@ class Dialogue:
 
     def on_caller_started(self, now: float) -> None:
         """Take note that the caller speaks: an utterance follows, however long it takes."""
-        if self._phase == "listening":
+        if self.phase == "listening":
             self._cancel_deadline()
 
     def on_heard(self, said: str | None, now: float) -> None:
         """Take an utterance: the words understood by :attr:`grammar`, or None."""
         grammar = self.grammar
-        if self._phase != "listening" or grammar is None:
+        if self.phase != "listening" or grammar is None:
             return
         self._cancel_deadline()
         phrase = None if said is None else grammar.find(said)
@@ -95,66 +114,48 @@ class Dialogue:
     def on_tool_output(self, output: str, now: float) -> None:
         """Take the answer of the tool that was called."""
         tool = self._step.tool
-        if self._phase == "waiting" and tool is not None:
+        if self.phase == "waiting" and tool is not None:
             self._cancel_deadline()
-            self._said[tool.name] = _sayable(output) or self._worded(tool.failed)
+            self._answers.said[tool.name] = _sayable(output) or self._answers.worded(tool.failed)
             self._listen(now)
 
     def _enter(self, step: Step, now: float) -> None:
         self._step, self._tries = step, 0
         if step.say:
-            self._say(self._worded(step.say), now)
+            self._say(self._answers.worded(step.say), now)
         else:
             self._go_on(now)
 
-    def _worded(self, text: str) -> str:
-        """Fill in what was said so far; what nobody said is left out."""
-        return re.sub(r"\{(\w*)\}", lambda slot: self._said.get(slot[1], ""), text)
-
     def _say(self, text: str, now: float) -> None:
-        self._phase = "saying"
+        self.phase = "saying"
         self._actor.say(text, now)
 
     def _go_on(self, now: float) -> None:
         tool = self._step.tool
-        if tool is None or tool.name in self._said:
+        if tool is None or tool.name in self._answers.said:
             self._listen(now)
             return
-        self._phase = "waiting"
+        self.phase = "waiting"
         self._deadline = self._actor.at(now + tool.wait_s, lambda late: self.on_tool_output("", late))
-        self._actor.call_tool(tool.name, self._arguments(tool))
-
-    def _arguments(self, tool: ToolUse) -> tuple[Argument, ...]:
-        return tuple(
-            Argument(
-                wanted.name,
-                "resolved",
-                wanted.data_type,
-                wanted.description,
-                True,
-                self._values.get(wanted.slot),
-            )
-            for wanted in tool.arguments
-        )
+        self._actor.call_tool(tool.name, self._answers.arguments(tool))
 
     def _listen(self, now: float) -> None:
         if not self._step.listen:
             self._leave(None, now)
             return
-        self._phase = "listening"
+        self.phase = "listening"
         self._deadline = self._actor.at(now + self._scenario.listen_s, lambda late: self.on_heard(None, late))
 
     def _answer(self, grammar: Grammar, phrase: str, now: float) -> None:
         value = grammar.words.get(phrase)
         if grammar.slot and value is not None:
-            self._said[grammar.slot] = phrase
-            self._values[grammar.slot] = value
+            self._answers.keep(grammar.slot, phrase, value)
         self._leave(value, now)
 
     def _leave(self, value: Value | None, now: float) -> None:
         following = self._scenario.after(self._step, value)
         if following is None:
-            self._phase = "done"
+            self.phase = "done"
             self._actor.hang_up()
         else:
             self._enter(following, now)

@@ -1,7 +1,4 @@
-"""The ear of an agent that understands speech: where utterances start and stop, and their audio.
-
-PURE.
-"""
+"""The ear of an agent that understands speech: where utterances start and stop, and their audio."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The agent that hears and speaks: ears, voice and dialogue joined in one session.
 
-PURE but for what it asks its stage to run: recognition and speech synthesis happen off the loop.
+Recognition and synthesis are jobs for the stage: nothing here waits.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from gateway.sandbox.delivery import Delivery
 from gateway.sandbox.dialogue import Dialogue
 from gateway.sandbox.hearing import Ear
 from gateway.sandbox.scenario import Scenario, load
-from gateway.sandbox.stage import Agent, Stage, Timer
+from gateway.sandbox.stage import Agent, Stage
 from gateway.speech import stt, tts, vad
 from gateway.vatel.messages import (
     Argument,
@@ -63,6 +63,7 @@ class _TalkingAgent(Agent):
         self._ear = Ear(vad.speech(stt.RATE_HZ))
         self._delivery = Delivery(stage)
         self._dialogue = Dialogue(self._scenario, self, first_message=stage.opening.first_message)
+        self.at = stage.at
         self._next_interim_ms = 0
         self._calls = 0
         self._open_call = ""
@@ -152,10 +153,6 @@ class _TalkingAgent(Agent):
         self._calls += 1
         self._open_call = f"call-{self._calls}"
         self.stage.send(ToolCall(self._open_call, name, arguments))
-
-    def at(self, when: float, act: Callable[[float], None]) -> Timer:
-        """Call ``act(now)`` at a time (the dialogue asks)."""
-        return self.stage.at(when, act)
 
     def hang_up(self) -> None:
         """End the session (the dialogue asks)."""

@@ -5,6 +5,7 @@ import pytest
 
 from gateway.sandbox.dialogue import Dialogue
 from gateway.sandbox.scenario import load
+from gateway.sandbox.talker import table_booking
 from gateway.vatel.messages import Argument
 from tests.sandbox.rehearsal import Cue
 
@@ -214,3 +215,56 @@ def test_grammar_is_that_of_the_step() -> None:
     dialogue.on_played(1.0)
     dialogue.on_heard("small", 2.0)
     assert dialogue.grammar is None
+
+
+def test_barge_in_on_a_sentence_before_a_tool_calls_the_tool() -> None:
+    """A step that wants no answer goes on where it would have gone after its last word."""
+    dialogue, diary = begin()
+    dialogue.on_played(1.0)
+    dialogue.on_heard("large", 2.0)
+    dialogue.on_barge_in(2.5)
+    assert dialogue.phase == "waiting"
+    assert [name for name, _ in diary.calls] == ["order"]
+
+
+def test_late_end_of_a_sentence_changes_nothing() -> None:
+    """After the barge-in listens, or after the end, a played report is not taken."""
+    dialogue, diary = begin()
+    dialogue.on_barge_in(0.5)
+    dialogue.on_played(1.0)
+    assert dialogue.phase == "listening"
+    dialogue.on_heard("small", 2.0)
+    dialogue.on_played(3.0)
+    dialogue.on_tool_output("Done.", 3.5)
+    dialogue.on_played(5.0)
+    dialogue.on_played(6.0)
+    dialogue.on_heard("small", 7.0)
+    assert (dialogue.phase, diary.hung_up) == ("done", True)
+    assert diary.said[-1] == "Done. Bye."
+
+
+def test_branches_lead_to_different_sentences() -> None:
+    """The packaged scenario answers each question in its own words, then says goodbye."""
+    for topic, answer in (
+        ("parking", "Yes, you can park"),
+        ("a garden", "Yes, we have"),
+        ("dogs", "Dogs are"),
+    ):
+        diary = Diary()
+        dialogue = Dialogue(table_booking(), diary)
+        dialogue.on_start(0.0)
+        now = 0.0
+        for said in ("i want to book a table", "four", "seven thirty"):
+            now += 5.0
+            dialogue.on_played(now)
+            dialogue.on_heard(said, now + 2.0)
+        dialogue.on_tool_output("Booked.", now + 3.0)
+        dialogue.on_played(now + 5.0)
+        dialogue.on_barge_in(now + 7.0)
+        dialogue.on_heard(f"do you have {topic}", now + 9.0)
+        assert diary.said[-1].startswith(answer)
+        dialogue.on_played(now + 12.0)
+        dialogue.on_heard("no thank you goodbye", now + 14.0)
+        dialogue.on_played(now + 16.0)
+        assert diary.said[-1] == "See you tonight. Goodbye!"
+        assert diary.hung_up

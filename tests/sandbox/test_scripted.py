@@ -146,3 +146,17 @@ def test_scripts_of_equal_parameters_are_equal() -> None:
     """A script is a value; only the agent it casts has state."""
     assert Echo() == Echo()
     assert Tone(hz=440.0) != Tone()
+
+
+def test_greeter_reports_every_utterance() -> None:
+    """Three words with a second between them are three starts and three stops, in order."""
+    stage = Rehearsal(Greeter()).start().hear((SPEECH + SILENCE) * 3)
+    kinds = [type(m) for _, m in stage.sent if isinstance(m, SpeechStarted | SpeechStopped)]
+    assert kinds == [SpeechStarted, SpeechStopped] * 3
+
+
+def test_tone_follows_the_switches_of_its_delivery() -> None:
+    """Chunk size and pace are the session's, not the script's."""
+    stage = Rehearsal(Tone(duration_s=0.2), Switches(chunk_ms=20, pace=2.0)).start().run_until(1.0)
+    assert [len(chunk.audio) for chunk in stage.of(ResponseAudio)] == [960] * 10
+    assert stage.times_of(ResponseAudio) == pytest.approx([0.01 * n for n in range(10)])

@@ -252,3 +252,25 @@ async def test_agents_time_stops_with_the_session() -> None:
         sent = record.sent_messages
         await asyncio.sleep(0.15)
         assert record.sent_messages == sent
+
+
+async def test_uvloop_carries_sessions_and_resets_too() -> None:
+    """Its transports are no subclass of asyncio's and its sockets are stand-ins: both ends still work."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def both() -> tuple[str, int]:
+        async with session(Echo()) as (client, _):
+            await client.recv()
+            await client.send(dump_input_audio(FRAME))
+            echoed = str(await client.recv())
+        async with session(Rude("reset", after_s=0.0)) as (client, _):
+            closed = await ending(client, [])
+        return echoed, closed.rcvd.code if closed.rcvd else 1006
+
+    def run() -> tuple[str, int]:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(both())
+
+    echoed, code = await asyncio.to_thread(run)
+    assert parse(echoed) == ResponseAudio("echo", FRAME, False)
+    assert code == 1006

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import soxr
 
 from gateway.audio import ulaw
-from gateway.audio.pcm import Pcm, to_bytes
+from gateway.audio.pcm import Pcm, from_bytes, to_bytes
 from gateway.audio.resample import make_resampler
-from gateway.sandbox.delivery import Delivery
 from gateway.sandbox.scenario import load
 from gateway.sandbox.stage import Opening
 from gateway.sandbox.switches import Switches
@@ -227,12 +227,92 @@ def test_every_word_of_the_scenario_has_a_pronunciation() -> None:
         stt.recogniser().learn(grammar.jsgf)
 
 
-def test_delivery_of_a_talker_keeps_its_own_clock() -> None:
-    """Audio sent four times too fast is still being played when it has all left."""
-    stage = Rehearsal(Talker()).start().run_until(1.0)
-    assert isinstance(getattr(stage.agent, "_delivery", None), Delivery)
-    assert stage.of(ResponseAudio)[-1].is_final
-    assert stage.agent._delivery.playing(1.0)  # type: ignore[attr-defined]
+def understand(grammar: str, text: str, seed: int) -> str | None:
+    """Say a sentence on a telephone line to a grammar of the packaged scenario; return what decides."""
+    tts.render.cache_clear()
+    heard: list[Pcm] = []
+
+    class Tape:
+        """A stage that keeps what it hears."""
+
+        exits: tuple[()] = ()
+        now = 0.0
+
+        def run_until(self, when: float) -> None:
+            """Let no time pass."""
+
+        @property
+        def agent(self) -> "Tape":
+            """The agent is the tape."""
+            return self
+
+        def on_audio(self, audio: bytes, now: float) -> None:
+            """Keep the audio."""
+            heard.append(from_bytes(audio))
+
+    line = Line(Tape(), level_db=-4.0, noise_dbfs=-60.0, seed=seed)  # type: ignore[arg-type]
+    line.wait(0.3)
+    line.say(text)
+    line.wait(0.6)
+    wide = np.concatenate(heard).astype(np.float32)
+    pcm = np.rint(soxr.resample(wide, 24_000, stt.RATE_HZ)).clip(-32_768, 32_767).astype(np.int16)
+    wanted = table_booking().grammar[grammar]
+    said = stt.recogniser().recognise(wanted.jsgf, pcm)
+    return None if said is None else wanted.find(said)
+
+
+@pytest.mark.parametrize("number", ["one", "two", "three", "four", "five", "seven", "eight"])
+def test_every_number_of_people_is_understood(number: str) -> None:
+    """Each number the scenario offers survives the telephone."""
+    assert understand("people", f"For {number} people, please.", 1) == number
+
+
+@pytest.mark.parametrize("hour", ["seven", "eight", "nine"])
+@pytest.mark.parametrize("minute", ["o'clock", "thirty"])
+def test_every_time_is_understood(hour: str, minute: str) -> None:
+    """Each time the scenario offers survives the telephone."""
+    assert understand("time", f"At {hour} {minute}, please.", 2) == f"{hour} {minute}"
+
+
+@pytest.mark.parametrize(
+    ("question", "topic"),
+    [
+        ("Excuse me, do you have parking?", "parking"),
+        ("Do you have a garden?", "garden"),
+        ("Excuse me, are dogs allowed?", "dogs"),
+        ("No, thank you.", "thank you"),
+    ],
+)
+def test_every_question_is_understood(question: str, topic: str) -> None:
+    """Each question the scenario has an answer for survives the telephone."""
+    assert understand("question", question, 3) == topic
+
+
+@pytest.mark.parametrize("grammar", ["wish", "people", "time", "question", "farewell"])
+@pytest.mark.parametrize("level_dbfs", [-50, -30])
+def test_noise_is_not_taken_for_an_answer(grammar: str, level_dbfs: int) -> None:
+    """Two seconds of hiss, faint or loud, decide nothing at any turn."""
+    hiss = np.random.default_rng(5).normal(0.0, 32_768 * 10 ** (level_dbfs / 20), 2 * stt.RATE_HZ)
+    wanted = table_booking().grammar[grammar]
+    said = stt.recogniser().recognise(wanted.jsgf, hiss.astype(np.int16))
+    assert said is None or wanted.find(said) is None
+
+
+def test_caller_can_cut_in_when_all_audio_has_left() -> None:
+    """A turn sent in one burst is still being played: talking over it interrupts it."""
+    line = ring(Switches(pace=0.0))
+    line.wait(1.5)
+    assert line.stage.of(ResponseAudio)[-1].is_final
+    line.say(LINES[0])
+    assert len(line.stage.of(Interruption)) == 1
+
+
+def test_caller_who_waits_interrupts_nothing() -> None:
+    """Once the greeting has been played, speech is an answer and no interruption."""
+    line = ring(Switches(pace=0.0))
+    line.wait_for_the_end_of("Hello")
+    line.say(LINES[0])
+    assert line.stage.of(Interruption) == []
 
 
 def test_other_scenario_is_another_conversation() -> None:

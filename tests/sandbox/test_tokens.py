@@ -2,6 +2,9 @@ import base64
 import json
 from uuid import UUID
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gateway.sandbox.stage import Opening
 from gateway.sandbox.tokens import Grant, Tokens
 
@@ -67,3 +70,22 @@ def test_ledger_does_not_grow_without_end() -> None:
         if second % 2:
             mint.claim(token, float(second))
     assert len(mint._open) + len(mint._spent) <= 62
+
+
+@given(st.lists(st.tuples(st.sampled_from(["mint", "claim", "again"]), st.floats(0.0, 30.0)), max_size=40))
+def test_no_order_of_events_lets_a_token_in_twice(steps: list[tuple[str, float]]) -> None:
+    """Whatever is minted, claimed and claimed again, at whatever times, each token opens once at most."""
+    mint, now, granted = tokens(), 0.0, 0
+    minted: list[str] = []
+    opened: set[str] = set()
+    for action, passes_s in steps:
+        now += passes_s
+        if action == "mint" or not minted:
+            minted.append(mint.mint(GRANT, now, 0))
+        else:
+            token = minted[-1] if action == "claim" else minted[0]
+            if isinstance(mint.claim(token, now), Grant):
+                assert token not in opened
+                opened.add(token)
+                granted += 1
+    assert granted == len(opened) <= len(minted)

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.audio.pcm import Pcm
 from gateway.speech import extra, tts, vad
@@ -78,3 +80,27 @@ def test_faint_speech_is_not_for_us() -> None:
     """Speech far below the floor (somebody across the room) starts nothing."""
     spoken = tts.render("For four people, please.", tts.CALLER_VOICE, 16_000) // 256
     assert edges(Endpointer(vad.speech(16_000)), Framer(16_000).push(spoken)) == []
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=30))
+def test_starts_and_stops_alternate_whatever_is_heard(runs: list[tuple[bool, int]]) -> None:
+    """Any pattern of sound and silence gives start, stop, start, stop; and what is said is what happened."""
+    endpointer = Endpointer(vad.energy())
+    found = edges(endpointer, [LOUD if loud else QUIET for loud, length in runs for _ in range(length)])
+    expected = [Edge.STARTED, Edge.STOPPED] * len(found)
+    assert [edge for _, edge in found] == expected[: len(found)]
+    assert endpointer.speaking == (len(found) % 2 == 1)
+    assert (endpointer.speech_ms > 0) == endpointer.speaking
+
+
+@given(st.lists(st.integers(0, 900), max_size=20))
+def test_framer_loses_no_sample(sizes: list[int]) -> None:
+    """Frames in order are the stream, less what does not fill a frame yet."""
+    framer, start = Framer(16_000), 0
+    frames: list[Pcm] = []
+    for size in sizes:
+        frames += framer.push(np.arange(start, start + size, dtype=np.int16))
+        start += size
+    whole = start - start % FRAME
+    joined = np.concatenate(frames) if frames else np.empty(0, np.int16)
+    assert np.array_equal(joined, np.arange(whole, dtype=np.int16))
