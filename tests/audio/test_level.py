@@ -94,3 +94,15 @@ def test_levels_do_not_depend_on_the_cut(values: list[int], border: int) -> None
 
     assert halves.peak_dbfs == whole.peak_dbfs
     assert halves.rms_dbfs == pytest.approx(whole.rms_dbfs)
+
+
+def test_reading_between_chunks_disturbs_nothing() -> None:
+    """A meter that is read after every chunk reads at the end what one reads that was left alone."""
+    chunks = [sine(300.0 * k)[k : k + 160] for k in range(1, 60)]
+    left_alone, watched = metered(*chunks), LevelMeter()
+
+    for count, chunk in enumerate(chunks, 1):
+        watched.push(chunk)
+        assert watched.rms_dbfs == pytest.approx(metered(*chunks[:count]).rms_dbfs)
+
+    assert watched.peak_dbfs == left_alone.peak_dbfs
