@@ -60,6 +60,8 @@ def decode_agents(body: bytes) -> tuple[Agent, ...]:
         ValueError: no JSON, or no such list.
     """
     listed = _present(_loads(body))
+    if listed is None:
+        return ()
     if isinstance(listed, dict):
         listed = listed.get("agents", [])
     if not isinstance(listed, list):
