@@ -142,7 +142,8 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         # Past the library, which for a text frame does the same and takes four times as long.
         self._transport.write(self._masker.frame(text.encode()))
-        self._give_up_if_stalled(self._transport)
+        if self._transport.get_write_buffer_size() > self._limits.forced_bytes:
+            self.lose("stalled")
 
     def begin_close(self, code: int) -> None:
         """Send a close frame if that still makes sense, and drop the connection soon in any case."""
@@ -191,10 +192,7 @@ class Connection(asyncio.Protocol):
             # An empty piece says that we may half-close; the transport closes itself on the peer's EOF.
             if data:
                 self._transport.write(data)
-        self._give_up_if_stalled(self._transport)
-
-    def _give_up_if_stalled(self, transport: asyncio.Transport) -> None:
-        if transport.get_write_buffer_size() > self._limits.forced_bytes:
+        if self._transport.get_write_buffer_size() > self._limits.forced_bytes:
             self.lose("stalled")
 
     def _ping(self) -> None:

@@ -77,7 +77,7 @@ def _server_wire(message: ServerMessage, dialect: Dialect) -> tuple[str, dict[st
             return "tool_call", _tool_wire(message, dialect)
         case Unknown(wire_type):
             return wire_type, {}
-        case SpeechStopped() | Interruption() | SessionEnded():
+        case _:
             return _EMPTY_TYPES[type(message)], {}
 
 

@@ -14,7 +14,9 @@ from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
 
 QUICK = Limits(close_timeout_s=0.1)
-LIVELY = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, close_timeout_s=0.1)
+IMPATIENT = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, close_timeout_s=0.1)
+# Long enough that a busy machine is not taken for a dead peer.
+PATIENT = Limits(ping_interval_s=0.25, pong_timeout_s=0.2, inbox_bytes=100_000)
 
 
 async def dial(url: str, limits: Limits = QUICK) -> AgentSocket:
@@ -329,7 +331,7 @@ async def test_a_peer_that_stops_answering_is_found_dead() -> None:
 
     loop = asyncio.get_running_loop()
     async with bare_host(conduct) as url:
-        socket = await dial(url, LIVELY)
+        socket = await dial(url, IMPATIENT)
         began = loop.time()
         received = await socket.receive()
         took_s = loop.time() - began
@@ -351,8 +353,8 @@ async def test_a_peer_that_only_answers_pings_lives() -> None:
         await server.wait_closed()
 
     async with websocket_host(quiet) as url:
-        socket = await dial(url, LIVELY)
-        await asyncio.sleep(0.3)
+        socket = await dial(url, PATIENT)
+        await asyncio.sleep(0.6)
         pinged.set()
         received = await socket.receive()
         await socket.close()
@@ -369,14 +371,75 @@ async def test_a_reader_that_holds_the_peer_back_does_not_kill_it() -> None:
             await server.send("a" * 60_000)
         await server.wait_closed()
 
-    limits = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, inbox_bytes=100_000)
     async with websocket_host(flood) as url:
-        socket = await dial(url, limits)
-        await asyncio.sleep(0.35)
+        socket = await dial(url, PATIENT)
+        await asyncio.sleep(0.6)
         received = [await socket.receive() for _ in range(60)]
         await socket.close()
 
     assert set(received) == {"a" * 60_000}
+
+
+@on_both_loops
+async def test_what_waits_is_taken_after_the_peer_is_gone() -> None:
+    """A reset while the peer was held back loses nothing that was received."""
+    heard = asyncio.Event()
+
+    async def conduct(peer: Peer) -> None:
+        await peer.upgrade()
+        for number in range(10):
+            peer.frame(Opcode.TEXT, str(number).encode() * 1000)
+        await heard.wait()
+        peer.reset()
+
+    async with bare_host(conduct) as url:
+        socket = await dial(url, Limits(inbox_bytes=3000))
+        received = [await socket.receive() for _ in range(3)]
+        heard.set()
+        await socket.close()
+
+    assert received == [str(number) * 1000 for number in range(3)]
+
+
+@on_both_loops
+async def test_letting_go_of_a_lost_peer_is_no_error() -> None:
+    """Once the transport is closing there is nothing to read on from."""
+
+    async def conduct(peer: Peer) -> None:
+        await peer.upgrade()
+        for _ in range(10):
+            peer.frame(Opcode.TEXT, b"a" * 1000)
+        await peer.until_gone()
+
+    limits = Limits(inbox_bytes=3000)
+    connection = Connection(parse_uri("ws://host/"), "t", limits)
+    async with bare_host(conduct) as url:
+        port = parse_uri(url).port
+        await asyncio.get_running_loop().create_connection(lambda: connection, "127.0.0.1", port)
+        while connection.inbox.waiting_bytes <= limits.inbox_bytes:  # noqa: ASYNC110 -- it has no event
+            await asyncio.sleep(0.001)
+        connection.lose("given up")
+        connection.inbox.discard()
+        await connection.gone.wait()
+
+    assert connection.inbox.closed == SocketClosed(1006, "given up")
+
+
+@on_both_loops
+async def test_nobody_is_pinged_once_the_close_is_on_its_way() -> None:
+    """After our close frame nothing but the answer to it is waited for."""
+    heard = bytearray()
+
+    async def conduct(peer: Peer) -> None:
+        await peer.upgrade()
+        heard.extend(await peer.until_gone())
+
+    limits = Limits(ping_interval_s=0.02, pong_timeout_s=0.019, close_timeout_s=0.1)
+    async with bare_host(conduct) as url:
+        await (await dial(url, limits)).close()
+
+    assert closed_with(heard) == 1000
+    assert len(heard) == 8
 
 
 @on_both_loops

@@ -28,7 +28,7 @@ async def echo(server: ServerConnection) -> None:
         await server.send(text)
 
 
-async def dial(url: str, *, timeout_s: float = 5.0, limits: Limits = QUICK) -> AgentSocket:
+async def dial(url: str, *, timeout_s: float = 5.0, limits: Limits | None = None) -> AgentSocket:
     """Connect with the tests' token."""
     return await connect(url, token=TOKEN, timeout_s=timeout_s, limits=limits)
 
@@ -393,7 +393,7 @@ async def test_closing_does_not_wait_for_a_peer_that_never_answers() -> None:
         left.set()
 
     async with bare_host(conduct) as url:
-        socket = await dial(url)
+        socket = await dial(url, limits=QUICK)
         async with asyncio.timeout(2):
             await socket.close()
         await asyncio.wait_for(left.wait(), 5)
@@ -412,7 +412,7 @@ async def test_a_cancelled_close_still_ends_the_connection() -> None:
         left.set()
 
     async with bare_host(conduct) as url:
-        socket = await dial(url)
+        socket = await dial(url, limits=QUICK)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.01):
                 await socket.close()
