@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.api.health import Health
 from gateway.api.phone import Phone, PhoneConfig
 from gateway.api.routes import routes
+from gateway.api.server import server
 from gateway.audio.playout import Playout
 from gateway.audio.resample import make_resampler
 from gateway.bridge.actions import Timers
@@ -40,7 +41,6 @@ from gateway.vatel.rest import VatelClient
 
 log = structlog.get_logger()
 
-_BODY_LIMIT_BYTES = 64 * 1024
 _RESUME_MESSAGE = "Sorry, we were cut off for a moment. Please go on."
 _LAST_WORDS_S = 6.0
 _HURRIED_WORDS_S = 0.75
@@ -180,10 +180,7 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
             max_active=settings.calls.max_active, token_ttl_s=settings.calls.stream_token_ttl_s
         )
         phone = Phone(_phone_config(settings, settings.public_url or ""), registry, parts.session, clock.now)
-        app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
-        app.add_routes(routes(phone, Health(registry)))
-        # aiohttp's own signal handling deafens open WebSockets; we drain first and clean up last.
-        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        runner = server(routes(phone, Health(registry)))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()

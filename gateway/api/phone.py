@@ -33,6 +33,7 @@ _MOST_STREAMS = 3
 _NEVER_CAME = Ending(Result.FAILED, Reason.CALLER_LOST, "never_came")
 _LEFT = Ending(Result.COMPLETED, Reason.CALLER_HUNG_UP, "status_callback")
 _SETTLE_S = 3.0
+_BODY_TIMEOUT_S = 5.0
 _FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 _SORRY = "We are sorry, the connection was lost. Please call again. Goodbye."
 
@@ -209,8 +210,13 @@ class Phone:
 
         Raises:
             web.HTTPForbidden: it did not.
+            web.HTTPRequestTimeout: it takes too long to say so.
         """
-        body = await request.read()
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT_S):
+                body = await request.read()
+        except TimeoutError:
+            raise self._refusal(web.HTTPRequestTimeout, "slow_body") from None
         try:
             fields = parse_qsl(
                 body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=200
