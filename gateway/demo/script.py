@@ -10,17 +10,17 @@ from gateway.simulator.script import Interrupt, Say, ScriptedCaller, Step, WaitA
 from gateway.simulator.speech import say
 
 LINES = (
-    "hello, i would like to book a table",
-    "for four people",
-    "at seven thirty",
-    "excuse me, do you have parking",
-    "no thank you, goodbye",
+    "I would like to book a table.",
+    "For four people, please.",
+    "At seven thirty, please.",
+    "Excuse me, do you have parking?",
+    "No thank you, goodbye.",
 )
 _CUT_IN = 3  # the line that interrupts the agent
 _CUT_IN_AFTER_MS = 5_500
 
 LIMITS = Limits(
-    setup_ms=2_000, first_audio_ms=2_000, gaps=0, barge_in_ms=1_000, tail_lost_ms=0, ended_by="gateway"
+    setup_ms=2_000, first_audio_ms=2_000, gaps=0, barge_in_ms=500, tail_lost_ms=0, ended_by="gateway"
 )
 """What the caller's ear is held to; barge-in is from the caller's first sound to the agent's last."""
 
