@@ -1,43 +1,98 @@
-"""What the gateway costs: `python -m tests.bench calls | parts | profile | soak | resamplers | all`."""
+"""What the gateway costs, measured: `python -m tests.bench COMMAND`; method and results in RESULTS.md."""
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Coroutine
+from pathlib import Path
 
 import uvloop
 
-from tests.bench import calls as calls_bench
+from tests.bench import calls, parts, profiling, resamplers, soak
+from tests.bench.machine import describe
 from tests.bench.mix import MIXES
 from tests.bench.resamplers import KINDS
 
+_SHARE = 0.8
+_PROFILED_CALLS = 200
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+
+class _Printer:
+    """Writes lines to standard output and, where one is named, to a file. Lives as long as the command."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = path.open("w", encoding="utf-8") if path else None
+
+    def __call__(self, text: str) -> None:
+        for out in (sys.stdout, self._file):
+            if out is not None:
+                out.write(text + "\n")
+                out.flush()
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--out", type=Path, help="write the printout to a file as well")
     commands = parser.add_subparsers(dest="command", required=True)
-    calls = commands.add_parser("calls", help="full-duplex calls on one core")
-    calls.add_argument("--resampler", choices=KINDS, default="soxr")
-    calls.add_argument("--mix", choices=MIXES, default="half")
-    calls.add_argument("--calls", type=int, default=100)
-    calls.add_argument("--ramp", action="store_true", help="add calls until the core has enough")
-    calls.add_argument("--seconds", type=float, default=10.0, help="length of a window")
+    load = argparse.ArgumentParser(add_help=False)
+    load.add_argument("--resampler", choices=KINDS, default="soxr")
+    load.add_argument("--mix", choices=MIXES, default="half")
+    load.add_argument("--calls", type=int, default=200)
+    load.add_argument("--seconds", type=float, default=10.0, help="length of a window")
+    full = commands.add_parser("calls", parents=[load], help="full-duplex calls on one core")
+    full.add_argument("--ramp", action="store_true", help="add calls until the core has enough")
+    commands.add_parser("parts", help="each part of the audio chains alone")
+    commands.add_parser("resamplers", help="the resamplers' quality, delay and cost")
+    commands.add_parser("profile", parents=[load], help="where the time goes under load, by part")
+    sequential = commands.add_parser("soak", help="what calls leave behind")
+    sequential.add_argument("--calls", type=int, default=1_000)
+    commands.add_parser("all", help="everything RESULTS.md is made of, in about ten minutes")
     return parser.parse_args()
+
+
+def _run(work: Coroutine[None, None, object]) -> object:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _everything(say: _Printer) -> None:
+    say(describe())
+    for title, table in (("parts", parts.table), ("resamplers", resamplers.table)):
+        say(f"\n== {title}")
+        say(table())
+    for kind in KINDS:
+        for mix in MIXES:
+            say("\n== ramp")
+            carried = _run(calls.ramp(kind, mix, 4.0, say, first=200))
+            assert isinstance(carried, int)
+            say(f"\n== at {_SHARE:.0%} of that")
+            _run(calls.steady(kind, mix, max(10, round(_SHARE * carried)), 10.0, say))
+    for kind in KINDS:
+        say("\n== profile")
+        _run(profiling.profile(kind, "full", _PROFILED_CALLS, 10.0, say))
+    say("\n== soak")
+    _run(soak.soak("soxr", 1_000, say))
 
 
 def main() -> None:
     """Run one command."""
     chosen = _arguments()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        if chosen.ramp:
-            runner.run(calls_bench.ramp(chosen.resampler, chosen.mix, chosen.seconds, _say))
-        else:
-            runner.run(
-                calls_bench.steady(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, _say)
-            )
+    say = _Printer(chosen.out)
+    match chosen.command:
+        case "calls" if chosen.ramp:
+            _run(calls.ramp(chosen.resampler, chosen.mix, chosen.seconds, say))
+        case "calls":
+            _run(calls.steady(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, say))
+        case "parts":
+            say(parts.table())
+        case "resamplers":
+            say(resamplers.table())
+        case "profile":
+            _run(profiling.profile(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, say))
+        case "soak":
+            _run(soak.soak("soxr", chosen.calls, say))
+        case _:
+            _everything(say)
 
 
 if __name__ == "__main__":

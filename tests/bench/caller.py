@@ -1,4 +1,4 @@
-"""A Twilio as cheap as Python can play it: a media socket that sends frames on time, and an ear that counts."""
+"""A Twilio as cheap as Python can play it: a socket that sends on time, an ear that counts."""
 
 import asyncio
 import json
@@ -46,9 +46,9 @@ class CallerPeer(Peer):
     def ask(self, target: str, host: str, signature: str) -> None:
         """Ask for the upgrade as Twilio does."""
         self.transport.write(
-            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Twilio.TmeWs/1.0\r\nConnection: Upgrade\r\n"
-            f"Upgrade: websocket\r\nSec-WebSocket-Key: {b64encode(b'0123456789abcdef').decode()}\r\n"
-            f"Sec-WebSocket-Version: 13\r\nX-Twilio-Signature: {signature}\r\n\r\n".encode()
+            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Twilio.TmeWs/1.0\r\n"
+            f"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"Sec-WebSocket-Key: {b64encode(b'0123456789abcdef').decode()}\r\nSec-WebSocket-Version: 13\r\nX-Twilio-Signature: {signature}\r\n\r\n".encode()
         )
 
     def http(self, head: bytes, size: int) -> None:

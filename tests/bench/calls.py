@@ -1,4 +1,4 @@
-"""How many calls one core carries, what each costs, and how late it makes them: `python -m tests.bench calls`."""
+"""How many calls one core carries, at what cost, how late it makes them: `python -m tests.bench calls`."""
 
 import asyncio
 import time
@@ -26,6 +26,7 @@ class Row:
 
     Attributes:
         core: share of its core the gateway used.
+        system: share of its CPU time spent in the kernel.
         others: share of the gateway's core that other processes of the machine used.
         load: share of its own core the generator was busy.
     """
@@ -34,6 +35,7 @@ class Row:
     seconds: float
     cpu_us: float
     core: float
+    system: float
     others: float
     load: float
     up_p50: float
@@ -50,7 +52,8 @@ class Row:
         """Return the row of the ramp's table."""
         return (
             f"{self.calls:6}{self.cpu_us:10.0f}{100 * self.core:8.1f}{100 * self.others:9.1f}"
-            f"{100 * self.load:8.1f}{self.up_p50:9.2f}{self.up_p99:8.2f}{self.late_p99:9.2f}{self.rss_mb:9.1f}"
+            f"{100 * self.load:8.1f}{self.up_p50:9.2f}{self.up_p99:8.2f}{self.late_p99:9.2f}"
+            f"{self.rss_mb:9.1f}"
         )
 
 
@@ -86,6 +89,7 @@ class Bench:
             seconds=took,
             cpu_us=cpu_s / took / calls * 1e6,
             core=cpu_s / took,
+            system=(after.system_s - before.system_s) / cpu_s,
             others=max(0.0, after.core_busy_s - before.core_busy_s - cpu_s) / took,
             load=(time.process_time() - own - (load.wheel.spun_s - spun)) / took,
             up_p50=board.uplink.quantile_ms(0.5),
@@ -110,12 +114,14 @@ class Bench:
         return "\n".join(
             [
                 f"calls                     {row.calls} for {row.seconds:.1f} s",
-                f"CPU per call-second       {row.cpu_us:.0f} µs ({100 * row.core:.1f} % of the core;"
+                f"CPU per call-second       {row.cpu_us:.0f} µs ({100 * row.core:.1f} % of the core,"
+                f" {100 * row.system:.0f} % of it in the kernel;"
                 f" others on it {100 * row.others:.1f} %; generator {100 * row.load:.1f} % of its own)",
                 f"calls per full core       {1e6 / row.cpu_us:.0f} by CPU",
                 f"one call-second was       {board.frames_down / per_second:.1f} caller frames in,"
                 f" {board.frames_up / per_second:.1f} input_audio out,"
-                f" {board.chunks / per_second:.2f} response_audio in, {board.pieces / per_second:.2f} media out",
+                f" {board.chunks / per_second:.2f} response_audio in,"
+                f" {board.pieces / per_second:.2f} media out",
                 f"uplink added              {board.uplink.line()}",
                 f"agent → caller first byte {board.first_byte.line()}",
                 f"interruption → clear      {board.clear.line()}",
@@ -152,6 +158,11 @@ async def steady(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say) -> 
         say(bench.details(row))
         say(f"voice webhook             {await bench.webhooks()}")
         await _leave(bench, say)
+    for pauses in bench.gateway.events("bench_gc"):
+        say(
+            f"garbage collector         {pauses['total_ms']} ms in all,"
+            f" runs by generation {pauses['counts']}, longest {pauses['longest_ms']} ms"
+        )
     return row
 
 

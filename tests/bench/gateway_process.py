@@ -24,10 +24,16 @@ _START_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used so far and holds now; ``core_busy_s`` is its whole core, others included."""
+    """What a process has used so far and holds now.
+
+    Attributes:
+        cpu_s: CPU time, of it ``system_s`` in the kernel.
+        core_busy_s: how long its whole core was busy, others included.
+    """
 
     at: float
     cpu_s: float
+    system_s: float
     core_busy_s: float
     rss_bytes: int
     fds: int
@@ -55,7 +61,8 @@ class GatewayProcess:
     def __init__(self, vatel_port: int, resampler: str, extra: dict[str, str] | None = None) -> None:
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
-        self._log = tempfile.NamedTemporaryFile(mode="w+", prefix="gateway-bench-", suffix=".log")
+        # Read after the process has gone, too; deleted with this object.
+        self._log = tempfile.NamedTemporaryFile(mode="w+", prefix="gateway-bench-", suffix=".log")  # noqa: SIM115
         peer = f"http://127.0.0.1:{vatel_port}"
         env = os.environ | {
             "GATEWAY_HOST": "127.0.0.1",
@@ -110,6 +117,7 @@ class GatewayProcess:
         return Usage(
             at=time.monotonic(),
             cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS_PER_S,
+            system_s=int(fields[12]) / _TICKS_PER_S,
             core_busy_s=core_busy_s(GATEWAY_CORE),
             rss_bytes=int((proc / "statm").read_text().split()[1]) * _PAGE_BYTES,
             fds=len(list((proc / "fd").iterdir())),
@@ -118,7 +126,9 @@ class GatewayProcess:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """Return the log lines of one event, parsed."""
-        lines = (json.loads(line) for line in Path(self._log.name).read_text().splitlines() if line[:1] == "{")
+        lines = (
+            json.loads(line) for line in Path(self._log.name).read_text().splitlines() if line[:1] == "{"
+        )
         return [line for line in lines if line.get("event") == name]
 
     def complaints(self) -> list[str]:

@@ -93,7 +93,8 @@ class Load:
         writer.write(
             f"POST /twilio/voice HTTP/1.1\r\nHost: {host}\r\nX-Twilio-Signature: {signature}\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         answer = (await reader.read()).decode()
         self.board.webhook.add(time.monotonic() - began)
@@ -125,11 +126,11 @@ class Load:
         agent.talk = talk
         return Call(caller, agent, Microphone(caller, talk, self.board))
 
-    def start_audio(self, call: Call) -> None:
+    def start_audio(self, call: Call, *, settle_s: float = _SETTLE_S) -> None:
         """Let both ends speak; phases are spread evenly over the frame and over the turn."""
         assert call.agent.talk is not None
         phase = self.made * _GOLDEN % 1
-        begin = time.monotonic() + _SETTLE_S
+        begin = time.monotonic() + settle_s
         self.wheel.at(begin + phase * FRAME_S, call.microphone.fire)
         script = Script(self._mix, call.agent, call.agent.talk, self.board, first_turn=self.made)
         self.wheel.at(begin + (self.made * _GOLDEN * _GOLDEN % 1) * TURN_S, script.fire)

@@ -2,8 +2,8 @@
 
 Uplink parts run once per caller frame (20 ms, 50 times a call-second). Downlink parts run once per
 `response_audio` of 100 ms (10 times a second while the agent speaks) or per piece sent. The last column is
-what a part comes to in one call-second of mix `full`. Sockets are real ones on loopback, read by a thread's
-worth of nothing: the kernel's share of a send is in, that of a receive and the event loop's are not.
+what a part comes to in one call-second of mix `full`. Everything is as warm as it gets: among hundreds of
+calls each finds its data out of cache. The event loop is not in.
 """
 
 import os
@@ -61,8 +61,9 @@ def _media_texts() -> Iterator[str]:
     for number in count(1):
         payload = caller_payloads()[number % 50]
         yield (
-            f'{{"event":"media","sequenceNumber":"{number + 1}","media":{{"track":"inbound","chunk":"{number}",'
-            f'"timestamp":"{80 + 20 * number}","payload":"{payload.decode()}"}},"streamSid":"{_SID}"}}'
+            f'{{"event":"media","sequenceNumber":"{number + 1}","media":{{"track":"inbound",'
+            f'"chunk":"{number}","timestamp":"{80 + 20 * number}","payload":"{payload.decode()}"}},'
+            f'"streamSid":"{_SID}"}}'
         )
 
 

@@ -1,14 +1,11 @@
 """Where the gateway's time goes under load, by part: `python -m tests.bench profile`.
 
-py-spy, where it is installed beside the interpreter, looks at the process from outside, native frames
-included, so that system calls and numpy are seen for what they are; it may need root. Without it cProfile
-runs inside the gateway: it sees Python functions alone and makes small ones look dearer than they are.
+py-spy, installed beside the interpreter, looks at the process from outside, native frames included, so that
+system calls and numpy are seen for what they are; it may need root.
 """
 
 import asyncio
-import pstats
 import re
-import signal
 import sys
 import tempfile
 from collections import Counter
@@ -21,7 +18,6 @@ from tests.bench.gateway_process import GatewayProcess
 from tests.bench.mix import Mix
 
 _HZ = 200
-_SETTLE_S = 3.0
 Say = Callable[[str], None]
 
 # A sample belongs to the first part one of whose patterns matches a frame, the innermost frames asked first.
@@ -39,7 +35,10 @@ _PARTS = (
     ("caller socket: gateway", r"gateway/twilio/socket"),
     ("caller messages", r"gateway/twilio/"),
     ("caller socket: aiohttp", r"aiohttp|_websocket|_http_parser"),
-    ("agent socket: gateway", r"gateway/vatel/(connection|socket|inbox|assembly|keepalive|masking|writing)"),
+    (
+        "agent socket: gateway",
+        r"gateway/vatel/(connection|socket|inbox|assembly|keepalive|masking|handshake)",
+    ),
     ("agent messages", r"gateway/vatel/"),
     ("agent socket: websockets", r"websockets/"),
     ("bridge: clock", r"gateway/bridge/clock"),
@@ -64,33 +63,31 @@ async def profile(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say) ->
     """Profile a steady load and print each part's share and its µs per call-second."""
     async with benching(kind, mix) as bench:
         row = await bench.window(calls, seconds)
-        spy = Path(sys.executable).with_name("py-spy")
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "profile"
-            if spy.exists():
-                shares, how = await _spy(spy, bench.gateway, seconds, out), "py-spy, native frames"
-            else:
-                raise SystemExit("py-spy is not installed beside this interpreter")
-    say(f"resampler {kind}, mix {mix}, {calls} calls: {row.cpu_us:.0f} µs per call-second ({how})")
+        with tempfile.NamedTemporaryFile(prefix="gateway-profile-") as raw:
+            await _spy(bench.gateway, seconds, raw.name)
+            shares = shares_of(raw.read().decode().splitlines())
+    say(f"resampler {kind}, mix {mix}, {calls} calls: {row.cpu_us:.0f} µs per call-second")
     say("part                          share %   µs per call-s")
     total = sum(shares.values())
     for part, weight in shares.most_common():
         say(f"{part:28}{100 * weight / total:9.1f}{row.cpu_us * weight / total:16.0f}")
 
 
-async def _spy(spy: Path, gateway: GatewayProcess, seconds: float, out: Path) -> Counter[str]:
+async def _spy(gateway: GatewayProcess, seconds: float, out: str) -> None:
+    """Let py-spy write stacks to a file, in its raw format."""
+    spy = Path(sys.executable).with_name("py-spy")
     options = ["--native", "--format", "raw", "--rate", str(_HZ), "--duration", str(round(seconds))]
-    command = [str(spy), "record", *options, "--output", str(out), "--pid", str(gateway.pid)]
     spying = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        *(str(spy), "record", *options, "--output", out, "--pid", str(gateway.pid)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     if await spying.wait():
-        raise SystemExit("py-spy could not look into the gateway: it needs root, or ptrace allowed")
-    return shares_of(out.read_text().splitlines())
+        raise SystemExit("py-spy failed: it has to be installed (pip install py-spy), and may need root")
 
 
 def shares_of(lines: Iterable[str]) -> Counter[str]:
-    """Count the samples of each part in py-spy's raw format: frames by semicolons, outermost first; a count."""
+    """Count the samples of each part; a line is a stack, outermost frame first, and how often it was seen."""
     shares: Counter[str] = Counter()
     for line in lines:
         stack, _, count = line.rpartition(" ")
