@@ -15,7 +15,7 @@ from gateway.simulator.handset import Handset
 from gateway.simulator.leg import StreamLeg
 from gateway.simulator.options import CallOptions, Exchange, Fetch, Inline, Source
 from gateway.simulator.progress import Progress
-from gateway.simulator.record import CallRecord, Ending, StreamRecord
+from gateway.simulator.record import CallNotes, CallRecord, Ending
 from gateway.simulator.stream import StreamOver
 from gateway.simulator.webhook import new_token
 
@@ -47,13 +47,8 @@ class Call:
         self._ending: Ending | None = None
         self._replacement: Source | None = None
         self._clock = asyncio.get_running_loop().time
-        self._asked_s = 0.0
-        self._answer_ms: float | None = None
-        self._setup_ms: float | None = None
+        self._notes = CallNotes()
         self._answered_s: float | None = None
-        self._verbs: list[str] = []
-        self._streams: list[StreamRecord] = []
-        self._faults: list[Fault] = []
 
     def end(self, ending: Ending) -> None:
         """End the call; the first reason given stays."""
@@ -70,13 +65,19 @@ class Call:
         """Make the call and wait until its last callback is delivered."""
         async with asyncio.TaskGroup() as tasks:
             self._progress = Progress(
-                self._exchange.webhooks, self.identity, self._options.callbacks, tasks, self._faults.append
+                self._exchange.webhooks,
+                self.identity,
+                self._options.callbacks,
+                tasks,
+                self._notes.faults.append,
             )
             limit = asyncio.get_running_loop().call_later(self._options.max_seconds, self.end, "time_limit")
             ending = await self._ring() or await self._converse()
             limit.cancel()
             self._finish(ending)
-        return self._record(ending)
+        return self._notes.freeze(
+            self.identity.call_sid, ending, self.duration_s, tuple(self._handset.missed), self._tone
+        )
 
     async def _ring(self) -> Ending | None:
         self._exchange.watch(events.StateChanged(self.identity.call_sid, "ringing"))
@@ -94,7 +95,7 @@ class Call:
         for _ in range(_MAX_DOCUMENTS):
             document = await self._read(source)
             if isinstance(document, Fault):
-                self._faults.append(document)
+                self._notes.faults.append(document)
                 return self._ending or "webhook_failed"
             outcome = None if self._wake.is_set() else await self._play(document)
             if self._ending is not None:
@@ -112,24 +113,20 @@ class Call:
         if isinstance(source, Inline):
             return twiml.parse(source.text, "")
         form, token = voice(self.identity, self.status), new_token()
-        first = self._answer_ms is None
-        if first:
-            self._asked_s = self._clock()
-        fetches = 2 if first and self._options.duplicate_webhook else 1
+        twice = self._notes.asked(self._clock()) and self._options.duplicate_webhook
         answers = [
             await self._exchange.webhooks.fetch_twiml(source.method, source.url, form, token)
-            for _ in range(fetches)
+            for _ in range(2 if twice else 1)
         ]
         answer = answers[0]
         if isinstance(answer, Fault):
             return answer
-        if first:
-            self._answer_ms = (self._clock() - self._asked_s) * 1_000
+        self._notes.told(self._clock())
         return twiml.parse(answer.body, source.url)
 
     async def _play(self, document: twiml.Document) -> Source | Ending | None:
         for verb in document:
-            self._verbs.append(type(verb).__name__)
+            self._notes.verbs.append(type(verb).__name__)
             outcome = await self._run_verb(verb)
             if outcome is not None or self._wake.is_set():
                 return outcome
@@ -157,19 +154,15 @@ class Call:
 
     async def _connect(self, noun: twiml.Stream) -> None:
         leg = StreamLeg(self._exchange, self.identity, self._handset, self._options, self._progress)
-        outcome = await leg.run(noun, self._wake, on_begin=self._stream_begun, on_over=self._stream_over)
+        outcome = await leg.run(noun, self._wake, on_begin=self._notes.streamed, on_over=self._stream_over)
         if isinstance(outcome, Fault):
-            self._faults.append(outcome)
+            self._notes.faults.append(outcome)
             return
-        self._streams.append(outcome)
+        self._notes.streams.append(outcome)
         if leg.was_reset:
             self.end("stream_reset")
         if self._ending is None and self._replacement is None:
             self._wake.clear()
-
-    def _stream_begun(self) -> None:
-        if self._setup_ms is None:
-            self._setup_ms = (self._clock() - self._asked_s) * 1_000
 
     def _stream_over(self, over: StreamOver) -> None:
         if over.hung_up:
@@ -197,17 +190,3 @@ class Call:
                 await self._wake.wait()
         except TimeoutError:
             return
-
-    def _record(self, ending: Ending) -> CallRecord:
-        return CallRecord(
-            call_sid=self.identity.call_sid,
-            ending=ending,
-            answer_ms=self._answer_ms,
-            setup_ms=self._setup_ms,
-            duration_s=self.duration_s,
-            verbs=tuple(self._verbs),
-            streams=tuple(self._streams),
-            missed=tuple(self._handset.missed),
-            faults=tuple(self._faults),
-            tone=self._tone,
-        )

@@ -46,24 +46,25 @@ class StreamLeg:
         noun: Stream,
         ended: asyncio.Event,
         *,
-        on_begin: Callable[[], None],
+        on_begin: Callable[[float], None],
         on_over: Callable[[StreamOver], None],
     ) -> StreamRecord | Fault:
         """Carry a stream until ``ended`` is set.
 
         Args:
-            on_begin: called when ``start`` was sent.
+            on_begin: told the loop's time when ``start`` was sent.
             on_over: called when the caller hangs up or the socket ends; it should set ``ended``.
 
         Returns:
             What happened, or why there was no stream.
         """
         stream_sid = f"MZ{secrets.token_hex(16)}"
+        clock = asyncio.get_running_loop().time
         stream = CallerStream(
             self._identity,
             stream_sid,
             self._handset,
-            clock=asyncio.get_running_loop().time,
+            clock=clock,
             on_over=on_over,
             keep_audio=self._options.keep_audio,
             watch=self._exchange.watch,
@@ -73,7 +74,7 @@ class StreamLeg:
             self._progress.stream(noun, stream_sid, "stream-error", str(wire))
             return wire
         stream.begin(wire, noun.parameters)
-        on_begin()
+        on_begin(clock())
         self._progress.stream(noun, stream_sid, "stream-started")
         await self._carry(stream, wire, ended)
         self._progress.stream(noun, stream_sid, "stream-stopped")

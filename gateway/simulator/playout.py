@@ -51,6 +51,51 @@ class Spurt:
     end: SpurtEnd
 
 
+class _Turns:
+    """Tells the agent's turns apart. Lives as long as its earpiece."""
+
+    def __init__(self) -> None:
+        self._done: list[Spurt] = []
+        self._start: int | None = None  # of the turn under way
+        self._gaps: list[Gap] = []
+        self._ended_by: SpurtEnd = "dry"
+
+    def go_on(self, end: int, start: int) -> None:
+        """Take audio that plays from ``start`` on, when all before it ends at ``end``."""
+        gap = start - end if self._start is not None else 0
+        if gap and (self._ended_by == "mark" or gap > TURN_GAP_SAMPLES):
+            self.close(end, self._ended_by)
+        elif gap:
+            self._gaps.append(Gap(end, start))
+        if self._start is None:
+            self._start = start
+        self._ended_by = "dry"
+
+    def mark(self) -> None:
+        """Note that the turn is complete: silence after it is no gap."""
+        self._ended_by = "mark"
+
+    def close(self, end: int, ended_by: SpurtEnd) -> None:
+        """End the turn under way; of one without a sample nothing stays."""
+        if self._start is not None and end > self._start:
+            self._done.append(Spurt(self._start, end, tuple(self._gaps), ended_by))
+        self._start, self._gaps = None, []
+
+    def trim(self, end: int) -> int:
+        """Forget gaps that a flush has left at the end, and return the end without them."""
+        while self._gaps and self._gaps[-1].stop >= end:
+            end = self._gaps.pop().start
+        return end
+
+    def spurts(self, end: int, reached: int) -> tuple[Spurt, ...]:
+        """List all turns; the one under way stops at ``reached``."""
+        if self._start is None:
+            return tuple(self._done)
+        ended_by: SpurtEnd = self._ended_by if end <= reached else "open"
+        last = Spurt(self._start, max(self._start, min(end, reached)), tuple(self._gaps), ended_by)
+        return (*self._done, last)
+
+
 class Earpiece:
     """The caller's speaker. Lives as long as its stream.
 
@@ -69,10 +114,7 @@ class Earpiece:
         self._pieces: deque[tuple[int, bytes]] = deque()
         self._end = 0  # one past the last sample that is queued or was played
         self._marks: deque[tuple[int, str]] = deque()
-        self._spurts: list[Spurt] = []
-        self._start: int | None = None  # of the spurt under way
-        self._gaps: list[Gap] = []
-        self._turn_end: SpurtEnd = "dry"
+        self._turns = _Turns()
 
     def position(self, now: float) -> int:
         """Count the samples that have played by now, silence included."""
@@ -101,7 +143,7 @@ class Earpiece:
         self.received_bytes += len(payload)
         self.discarded_bytes += len(payload) - len(accepted)
         if accepted:
-            self._join_or_begin(start)
+            self._turns.go_on(self._end, start)
             self._pieces.append((start, accepted))
             self._end = start + len(accepted)
             self._forget(now)
@@ -110,7 +152,7 @@ class Earpiece:
     def mark(self, name: str) -> None:
         """Remember a mark behind all audio that is queued; it may be due at once."""
         self._marks.append((self._end, name))
-        self._turn_end = "mark"
+        self._turns.mark()
 
     def clear(self, now: float) -> list[str]:
         """Drop all that has not begun to play.
@@ -120,8 +162,7 @@ class Earpiece:
         """
         self.clears += 1
         self._cut(self._unplayed(now))
-        if self._start is not None:
-            self._close("clear")
+        self._turns.close(self._end, "clear")
         flushed = [name for _, name in self._marks]
         self._marks.clear()
         return flushed
@@ -159,32 +200,10 @@ class Earpiece:
 
     def spurts(self, now: float) -> tuple[Spurt, ...]:
         """List the agent's turns so far; the last may be under way."""
-        if self._start is None:
-            return tuple(self._spurts)
-        reached = self.position(now)
-        end: SpurtEnd = self._turn_end if self._end <= reached else "open"
-        last = Spurt(self._start, max(self._start, min(self._end, reached)), tuple(self._gaps), end)
-        return (*self._spurts, last)
+        return self._turns.spurts(self._end, self.position(now))
 
     def _unplayed(self, now: float) -> int:
         return max(0, ceil((now - self.origin_s) * RATE_HZ - _EPSILON))
-
-    def _join_or_begin(self, start: int) -> None:
-        if self._start is not None:
-            gap = start - self._end
-            if gap and (self._turn_end == "mark" or gap > TURN_GAP_SAMPLES):
-                self._close(self._turn_end)
-            elif gap:
-                self._gaps.append(Gap(self._end, start))
-        if self._start is None:
-            self._start = start
-        self._turn_end = "dry"
-
-    def _close(self, end: SpurtEnd) -> None:
-        assert self._start is not None
-        if self._end > self._start:
-            self._spurts.append(Spurt(self._start, self._end, tuple(self._gaps), end))
-        self._start, self._gaps = None, []
 
     def _cut(self, reached: int) -> None:
         while self._pieces and self._pieces[-1][0] + len(self._pieces[-1][1]) > reached:
@@ -194,12 +213,7 @@ class Earpiece:
             self._end = start + len(kept)
             if kept:
                 self._pieces.append((start, kept))
-        self._trim_gaps()
-
-    def _trim_gaps(self) -> None:
-        # A flushed piece may have been the one that came late: silence at the end is no gap.
-        while self._gaps and self._gaps[-1].stop >= self._end:
-            self._end = self._gaps.pop().start
+        self._end = self._turns.trim(self._end)
 
     def _forget(self, now: float) -> None:
         if self._keep_audio:

@@ -1,6 +1,6 @@
 """What a call left behind, raw: the numbers and the audio from which its report is made. PURE."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.simulator.codes import Fault
@@ -93,3 +93,54 @@ class CallRecord:
     def ended_by(self) -> EndedBy:
         """Who ended the call."""
         return ENDED_BY[self.ending]
+
+
+@dataclass(slots=True)
+class CallNotes:
+    """A call's record in the making. Lives as long as its call; times are the loop's, in seconds."""
+
+    asked_s: float | None = None
+    answer_ms: float | None = None
+    setup_ms: float | None = None
+    verbs: list[str] = field(default_factory=list)
+    streams: list[StreamRecord] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def asked(self, now: float) -> bool:
+        """Note that a webhook was asked for TwiML; tell whether it was the first time."""
+        first = self.asked_s is None
+        if self.asked_s is None:
+            self.asked_s = now
+        return first
+
+    def told(self, now: float) -> None:
+        """Note the first TwiML."""
+        if self.answer_ms is None and self.asked_s is not None:
+            self.answer_ms = (now - self.asked_s) * 1_000
+
+    def streamed(self, now: float) -> None:
+        """Note the first ``start``; a call that came with its TwiML has no set-up time."""
+        if self.setup_ms is None and self.asked_s is not None:
+            self.setup_ms = (now - self.asked_s) * 1_000
+
+    def freeze(
+        self,
+        call_sid: str,
+        ending: Ending,
+        duration_s: float,
+        missed: tuple[str, ...],
+        tone: tuple[float, int] | None,
+    ) -> CallRecord:
+        """Make the record."""
+        return CallRecord(
+            call_sid=call_sid,
+            ending=ending,
+            answer_ms=self.answer_ms,
+            setup_ms=self.setup_ms,
+            duration_s=duration_s,
+            verbs=tuple(self.verbs),
+            streams=tuple(self.streams),
+            missed=missed,
+            faults=tuple(self.faults),
+            tone=tone,
+        )

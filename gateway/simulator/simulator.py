@@ -5,6 +5,7 @@ import secrets
 import ssl
 from collections import deque
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -35,7 +36,7 @@ class Simulator:
         rest_port: of the REST API on 127.0.0.1; 0 takes a free one, see ``rest_url``.
         watch: told what happens in live calls, from inside the loop: it must be quick.
         tls: trust for ``wss`` and ``https``; the system's by default.
-        callee: who answers calls that the REST API creates.
+        callee: who answers calls that the REST API creates, after ``ring_s`` seconds.
 
     Attributes:
         rest_url: what to give the gateway as ``GATEWAY_TWILIO__API_BASE_URL``.
@@ -51,6 +52,7 @@ class Simulator:
         watch: events.Watcher = events.ignore,
         tls: ssl.SSLContext | None = None,
         callee: Caller | None = None,
+        ring_s: float = 0.0,
     ) -> None:
         self.rest_url = ""
         self.outbound: deque[CallReport] = deque(maxlen=_REMEMBERED_CALLS)
@@ -61,6 +63,7 @@ class Simulator:
         self._watch = watch
         self._tls = tls
         self._callee = callee or SilentCaller(seconds=30)
+        self._ring_s = ring_s
         self._calls: dict[str, Call] = {}
         self.rest = CallsApi(account_sid, auth_token, self._calls, self._dial)
         self._exit = AsyncExitStack()
@@ -134,7 +137,7 @@ class Simulator:
         return call
 
     def _dial(self, identity: Identity, source: Source, options: CallOptions) -> Call:
-        call = self._remember(identity, self._callee, source, options)
+        call = self._remember(identity, self._callee, source, replace(options, ring_s=self._ring_s))
         self._tasks.create_task(self._run_outbound(call))
         return call
 

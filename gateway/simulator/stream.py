@@ -6,7 +6,7 @@ Everything happens in the loop's thread and without await, in the order in which
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.errors import CallerProtocolError
 from gateway.simulator import codes, events
@@ -16,24 +16,11 @@ from gateway.simulator.forms import Identity
 from gateway.simulator.handset import Handset
 from gateway.simulator.playout import Earpiece
 from gateway.simulator.record import StreamRecord
+from gateway.simulator.transmitter import Transmitter, Wire
 from gateway.simulator.wire import WireClosed
 from gateway.twilio import messages
 
-# The first timestamps of real calls were 102, 155 and 171 ms, and steps of 20 ms wobbled by 2
-# (captures, reference section 2).
-_FIRST_MS: Final = 102
-_FIRST_SPREAD_MS: Final = 70
-_WOBBLE_MS: Final = (0, 1, -1, 2, 0, -2, 1, 0, -1, 0, 2, -1, 1, -2, 0, 1)
 _LEVELS_EVERY_FRAMES: Final = 5
-
-
-class Wire(Protocol):
-    """Where frames go: :class:`~gateway.simulator.wire.MediaWire`."""
-
-    congested: bool
-
-    def send(self, text: bytes) -> None:
-        """Write one text frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +58,6 @@ class CallerStream:
         self.stream_sid = stream_sid
         self.faults: Counter[int] = Counter()
         self.details: dict[int, str] = {}
-        self.frames = 0
-        self.dropped_frames = 0
         self.marks = 0
         self.marks_echoed = 0
         self.messages = 0
@@ -82,54 +67,46 @@ class CallerStream:
         self._on_over = on_over
         self._keep_audio = keep_audio
         self._watch = watch
-        self._wire: Wire | None = None
+        self._transmitter: Transmitter | None = None
         self._earpiece = Earpiece(clock(), keep_audio=keep_audio)
-        self._sequence = 0
-        self._first_ms = _FIRST_MS + sum(stream_sid.encode()) % _FIRST_SPREAD_MS
         self._ticks = 0
         self._mic_frame = 0  # of the handset, when this stream began
         self._mic_offset = 0  # sample of the earpiece's clock at which that frame left
         self._ear_cursor = 0
-        self._sid = stream_sid.encode()
         self._over = False
         self._ended_s = 0.0
 
     def begin(self, wire: Wire, parameters: Mapping[str, str]) -> None:
         """Send ``connected`` and ``start``; frames follow with the next tick."""
-        self._wire = wire
+        self._transmitter = Transmitter(wire, self._identity, self.stream_sid)
         self._earpiece = Earpiece(self._clock(), keep_audio=self._keep_audio)
         self._mic_frame = self._handset.mic.frames
-        wire.send(messages.dump_twilio(messages.Connected()).encode())
-        self._send(
-            messages.Start(
-                stream_sid=self.stream_sid,
-                call_sid=self._identity.call_sid,
-                account_sid=self._identity.account_sid,
-                parameters=parameters,
-                sequence=self._next_sequence(),
-            )
-        )
+        self._transmitter.start(parameters)
 
     def tick(self, now: float) -> None:
         """Do 20 ms: hear, let the caller act, send what is due."""
-        if self._over or self._wire is None:
+        transmitter = self._transmitter
+        if self._over or transmitter is None:
             return
         if not self._ticks:
             self._mic_offset = self._ear_cursor = self._earpiece.position(now)
         if self._handset.listens:
             self._listen(now)
+        self._ticks += 1
         payload = self._handset.advance()
-        self._press_keys()
+        while self._handset.digits:
+            transmitter.key(self._handset.digits.popleft())
         deadline = self._earpiece.next_deadline(now)
         if deadline is not None and deadline <= now:
             self._echo(self._earpiece.due_marks(now))
-        self._send_frame(self._wire, payload)
+        if not transmitter.frame(payload):
+            self._fault(Fault(codes.CALLER_AUDIO_DISCARDED))
         if self._handset.hung_up:
             self._finish(StreamOver(hung_up=True))
 
     def on_text(self, text: str) -> None:
         """Check one message of the server's as Twilio does, then obey it."""
-        if self._over:
+        if self._over or self._transmitter is None:
             return
         self.messages += 1
         now = self._clock()
@@ -163,14 +140,8 @@ class CallerStream:
         """Send ``stop``: the call, or its TwiML, ended on Twilio's side."""
         if self._over:
             return
-        self._send(
-            messages.Stop(
-                self.stream_sid,
-                self._next_sequence(),
-                self._identity.call_sid,
-                self._identity.account_sid,
-            )
-        )
+        if self._transmitter is not None:
+            self._transmitter.stop()
         self.cut_off()
 
     def cut_off(self) -> None:
@@ -182,7 +153,7 @@ class CallerStream:
     def record(self) -> StreamRecord:
         """Freeze what happened until the stream was over, for the report."""
         now = self._ended_s if self._over else self._clock()
-        mic = self._handset.mic
+        mic, sent = self._handset.mic, self._transmitter
         return StreamRecord(
             origin_s=self._earpiece.origin_s,
             samples=self._earpiece.position(now),
@@ -195,8 +166,8 @@ class CallerStream:
             flushed=self._earpiece.flushed_bytes,
             received=self._earpiece.received_bytes,
             clears=self._earpiece.clears,
-            frames=self.frames,
-            dropped_frames=self.dropped_frames,
+            frames=sent.frames if sent else 0,
+            dropped_frames=sent.dropped_frames if sent else 0,
             messages=self.messages,
             marks=self.marks,
             marks_echoed=self.marks_echoed,
@@ -225,39 +196,11 @@ class CallerStream:
             agent_dbfs=ear.level_dbfs,
         )
 
-    def _press_keys(self) -> None:
-        digits = self._handset.digits
-        while digits:
-            self._send(messages.Dtmf(self.stream_sid, self._next_sequence(), digits.popleft()))
-
-    def _send_frame(self, wire: Wire, payload: bytes) -> None:
-        timestamp_ms = self._first_ms + 20 * self._ticks + _WOBBLE_MS[self._ticks % len(_WOBBLE_MS)]
-        self._ticks += 1
-        if wire.congested:
-            # The timestamps go on: that is how the gap shows.
-            self.dropped_frames += 1
-            self._fault(Fault(codes.CALLER_AUDIO_DISCARDED))
-            return
-        self.frames += 1
-        self._sequence += 1
-        wire.send(
-            b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
-            b'"payload":"%b"},"streamSid":"%b"}'
-            % (self._sequence, self.frames, timestamp_ms, payload, self._sid)
-        )
-
     def _echo(self, names: list[str]) -> None:
+        assert self._transmitter is not None
         for name in names:
             self.marks_echoed += 1
-            self._send(messages.Mark(self.stream_sid, self._next_sequence(), name))
-
-    def _send(self, message: messages.TwilioMessage) -> None:
-        if self._wire is not None:
-            self._wire.send(messages.dump_twilio(message).encode())
-
-    def _next_sequence(self) -> int:
-        self._sequence += 1
-        return self._sequence
+            self._transmitter.mark(name)
 
     def _fault(self, fault: Fault) -> None:
         if fault.code not in self.faults or fault.code not in codes.ONCE_PER_STREAM:

@@ -89,21 +89,9 @@ class MediaWire(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
         self._transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         request = self._protocol.connect()
-        self._protocol.send_request(Request(request.path, self._headers(request.headers)))
+        headers = _twilio_headers(request.headers, self._signature)
+        self._protocol.send_request(Request(request.path, headers))
         self._flush()
-
-    def _headers(self, ours: Headers) -> Headers:
-        return Headers(
-            [
-                ("Host", ours["Host"]),
-                ("User-Agent", USER_AGENT),
-                ("Connection", "Upgrade"),
-                ("Upgrade", "websocket"),
-                ("Sec-WebSocket-Key", ours["Sec-WebSocket-Key"]),
-                ("Sec-WebSocket-Version", "13"),
-                ("X-Twilio-Signature", self._signature),
-            ]
-        )
 
     def data_received(self, data: bytes) -> None:
         """Feed the protocol, answer what it wants answered, hand on what came."""
@@ -211,6 +199,20 @@ class MediaWire(asyncio.Protocol):
         if received is None:
             return Fault(codes.BROKEN_PIPE)
         return Fault(codes.SERVER_CLOSED, f"code {received.code}")
+
+
+def _twilio_headers(ours: Headers, signature: str) -> Headers:
+    return Headers(
+        [
+            ("Host", ours["Host"]),
+            ("User-Agent", USER_AGENT),
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Key", ours["Sec-WebSocket-Key"]),
+            ("Sec-WebSocket-Version", "13"),
+            ("X-Twilio-Signature", signature),
+        ]
+    )
 
 
 def text_frame(text: bytes) -> bytes:

@@ -106,3 +106,8 @@ class TestSummary:
         assert "audio     p50 1000 ms, p95 1000, p99 1000, worst 1000 (2 calls)" in text
         assert "barge-in" not in text
         assert "ourselves 1000 µs CPU per call-second, clock at worst 0.5 ms late" in text
+
+    def test_a_late_clock_of_our_own_is_confessed(self) -> None:
+        """What was measured then is no measure of the gateway."""
+        assert "WE were late" in human(summarise([report_of()], 0.0, 101.0))
+        assert "WE were late" not in human(summarise([report_of()], 0.0, 99.0))

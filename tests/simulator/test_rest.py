@@ -19,10 +19,12 @@ GOOD = {"To": "+15005550009", "From": "+15005550001", "Twiml": HANGUP}
 
 
 @asynccontextmanager
-async def exchange(seconds: float = 0.05) -> AsyncIterator[tuple[Simulator, TwilioClient]]:
+async def exchange(
+    seconds: float = 0.05, ring_s: float = 0.0
+) -> AsyncIterator[tuple[Simulator, TwilioClient]]:
     """Run a Twilio and a client for it."""
     async with (
-        Simulator(ACCOUNT_SID, AUTH_TOKEN, callee=SilentCaller(seconds)) as twilio,
+        Simulator(ACCOUNT_SID, AUTH_TOKEN, callee=SilentCaller(seconds), ring_s=ring_s) as twilio,
         aiohttp.ClientSession() as session,
     ):
         yield twilio, TwilioClient(session, ACCOUNT_SID, AUTH_TOKEN, twilio.rest_url, retry_pause_s=0.01)
@@ -42,7 +44,12 @@ async def ask(
 
 async def ended(twilio: Simulator, client: TwilioClient, call_sid: str) -> str:
     """Wait until an outbound call is over, and return its status."""
-    while (call := await client.fetch_call(call_sid)).status not in ("completed", "busy", "failed"):
+    while (call := await client.fetch_call(call_sid)).status not in (
+        "completed",
+        "busy",
+        "failed",
+        "canceled",
+    ):
         assert call.sid == call_sid
     return call.status
 
@@ -178,15 +185,17 @@ class TestUpdate:
 
         assert twilio.outbound[0].ending == "caller_hung_up"
 
-    async def test_a_queued_call_is_canceled(self) -> None:
+    async def test_a_ringing_call_is_canceled(self) -> None:
         """Before anybody was asked for TwiML."""
-        async with answering(listen) as gateway, exchange() as (twilio, _):
-            form = GOOD | {"Url": gateway.url + "/twilio/voice"}
-            _, created = await ask(twilio, "POST", CALLS + ".json", form)
-            call = twilio._calls[created["sid"]]
-            call.end("rest_canceled")
+        async with answering(listen) as gateway, exchange(ring_s=30) as (twilio, client):
+            created = await client.create_call(
+                NewCall(to="+1500", from_number="+1501", url=gateway.url + "/twilio/voice")
+            )
+            await client.update_call(created.sid, status="canceled")
+            status = await ended(twilio, client, created.sid)
 
-        assert twilio.outbound[0].ending in ("rest_canceled", "time_limit")
+        assert (status, twilio.outbound[0].ending) == ("canceled", "rest_canceled")
+        assert gateway.requests == []
 
     async def test_an_unknown_call_is_404(self) -> None:
         """Hanging it up counts as success."""
