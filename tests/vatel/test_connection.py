@@ -13,7 +13,7 @@ from gateway.vatel.socket import AgentSocket, SocketClosed, connect
 from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
 
-QUICK = Limits(close_timeout_s=0.1)
+QUICK = Limits(close_timeout_s=0.02)
 IMPATIENT = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, close_timeout_s=0.1)
 # Long enough that a busy machine is not taken for a dead peer.
 PATIENT = Limits(ping_interval_s=0.25, pong_timeout_s=0.2, inbox_bytes=100_000)
@@ -299,7 +299,7 @@ async def test_fragments_too_big_together_close_with_1009() -> None:
         peer.frame(Opcode.CONT, b"a" * 60_000)
         await peer.until_gone()
 
-    received = await all_of(conduct, Limits(message_bytes=100_000, close_timeout_s=0.1))
+    received = await all_of(conduct, Limits(message_bytes=100_000, close_timeout_s=0.02))
 
     assert received == [SocketClosed(1009, "message too big")]
 
