@@ -172,7 +172,9 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
                 trust_env=False,
+                # Nothing is unpacked, so that no body grows; then nothing may be asked for packed.
                 auto_decompress=False,
+                headers={"Accept-Encoding": "identity"},
             )
         )
         parts = _Parts(settings, http, clock)

@@ -1,0 +1,368 @@
+"""The gateway put together: a real server between a Twilio that signs, a sandbox Vatel and a webhook."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+from aiohttp import web
+from websockets.asyncio.client import connect
+
+from gateway import app
+from gateway.app import Gateway, serve, serving
+from gateway.errors import ConfigError
+from gateway.records import CallEnded, Ending, Happening, Reason, Result, StateChanged, ToolRun
+from gateway.sandbox.scripted import ToolUser
+from gateway.sandbox.server import Sandbox
+from gateway.sandbox.stage import Script
+from gateway.settings import Settings
+from gateway.twilio import messages as twilio
+from tests.bridge.stage import STREAM_SID
+from tests.front_door import ACCOUNT, Line, call_sid, form, sign
+
+TOKEN = "canary-twilio-token"
+
+
+@dataclass
+class Town:
+    """Everybody a gateway deals with, on free ports of the loopback. Made by :func:`town`."""
+
+    sandbox: Sandbox
+    http: aiohttp.ClientSession
+    outside: str
+    listener: socket.socket
+    port: int
+    ended_calls: list[str] = field(default_factory=list)
+    tools_asked: list[dict[str, Any]] = field(default_factory=list)
+    call_is_over: bool = False
+
+    @property
+    def public_url(self) -> str:
+        """Where Twilio reaches the gateway."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def settings(self, agent: str, **changes: dict[str, object]) -> Settings:
+        """Return complete settings; a section named replaces values of that section."""
+        sections: dict[str, dict[str, object]] = {
+            "vatel": {
+                "base_url": self.sandbox.url,
+                "api_key": self.sandbox.api_key,
+                "agent_id": self.sandbox.agent_id(agent),
+            },
+            "twilio": {"account_sid": ACCOUNT, "auth_token": TOKEN, "api_base_url": self.outside},
+            "tools": {"url": f"{self.outside}/tools"},
+            "calls": {"drain_grace_s": 0.1},
+        }
+        for name, values in changes.items():
+            sections[name] = sections.get(name, {}) | values
+        main = {"public_url": self.public_url, "host": "127.0.0.1", "port": self.port}
+        return Settings.model_validate(main | sections)
+
+    async def ring(self, number: int = 1) -> str:
+        """Post the voice webhook; return its TwiML."""
+        headers = {
+            "X-Twilio-Signature": sign("/twilio/voice", form(number), token=TOKEN, url=self.public_url)
+        }
+        url = self.public_url + "/twilio/voice"
+        async with self.http.post(url, data=form(number), headers=headers) as answer:
+            assert answer.status == 200
+            return await answer.text()
+
+    @asynccontextmanager
+    async def call(self, number: int = 1) -> AsyncIterator[Line]:
+        """Ring and open the media stream that the TwiML asks for."""
+        token = (await self.ring(number)).partition('name="token" value="')[2].partition('"')[0]
+        url = self.public_url.replace("http", "ws")
+        headers = {"X-Twilio-Signature": sign("/twilio/media", token=TOKEN, url=url)}
+        async with connect(url + "/twilio/media", additional_headers=headers, proxy=None) as media:
+            line = Line(media, number)
+            await line.start(token)
+            yield line
+
+    async def end_call(self, request: web.Request) -> web.StreamResponse:
+        """Be Twilio's REST API: end a call, or say that it is over."""
+        self.ended_calls.append(request.path.rpartition("/")[2].removesuffix(".json"))
+        if self.call_is_over:
+            answer = web.json_response({"code": 21220, "message": "Call is not in-progress."}, status=400)
+        else:
+            answer = web.json_response({"sid": call_sid(), "status": "completed"})
+        answer.enable_compression()  # as servers do for whoever allows it
+        return answer
+
+    async def use_tool(self, request: web.Request) -> web.StreamResponse:
+        """Be the operator's webhook."""
+        self.tools_asked.append(await request.json())
+        return web.Response(text="seven")
+
+
+@asynccontextmanager
+async def town(**agents: Script) -> AsyncIterator[Town]:
+    """Build the town around a gateway that is yet to come."""
+    sandbox = Sandbox()
+    await sandbox.start()
+    for name, script in agents.items():
+        sandbox.add(name, script)
+    outside = web.Application()
+    runner = web.AppRunner(outside, shutdown_timeout=0.1)
+    async with aiohttp.ClientSession() as http:
+        listener = socket.create_server(("127.0.0.1", 0))
+        place = Town(sandbox, http, "", listener, listener.getsockname()[1])
+        outside.router.add_post("/2010-04-01/Accounts/{account}/Calls/{call}", place.end_call)
+        outside.router.add_post("/tools", place.use_tool)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        place.outside = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield place
+        finally:
+            place.listener.close()
+            await runner.cleanup()
+            await sandbox.stop()
+
+
+async def listen(line: Line) -> bytes:
+    """Be the caller's ear: return marks at once, keep the audio, until the gateway hangs up."""
+    heard = b""
+    async for text in line.socket:
+        match twilio.parse_gateway(text, stream_sid=STREAM_SID):
+            case twilio.Play(payload=payload):
+                heard += payload
+            case twilio.SetMark(name=name):
+                line.sequence += 1
+                await line.say(twilio.Mark(STREAM_SID, line.sequence, name))
+            case twilio.Clear():
+                pass
+    return heard
+
+
+@asynccontextmanager
+async def witnessed(gateway: Gateway) -> AsyncIterator[list[Happening]]:
+    """Note what the journal tells; on leaving, wait until one call has ended."""
+    seen: list[Happening] = []
+    with gateway.journal.watch() as watcher:
+        yield seen
+        async with asyncio.timeout(10):
+            async for _, happening in watcher:
+                seen.append(happening)
+                if isinstance(happening, CallEnded):
+                    return
+
+
+async def test_whole_call() -> None:
+    """A call that uses a tool: the agent asks, the webhook answers, the caller hears it and is hung up on."""
+    async with town(helper=ToolUser(call_after_s=0.05)) as place:
+        async with serving(place.settings("helper"), place.listener) as gateway:
+            assert f"127.0.0.1:{gateway.port}" in place.public_url
+            async with witnessed(gateway) as seen, place.call() as line:
+                await line.speak(10)
+                heard = await listen(line)
+                assert line.socket.close_code == 1000
+        assert gateway.registry.live == 0
+        assert place.sandbox.live_sessions == 0
+
+    assert len(heard) > 8 * 300
+    (end,) = (e for e in seen if isinstance(e, CallEnded))
+    assert end.ending == Ending(Result.COMPLETED, Reason.AGENT_ENDED)
+    assert end.counters["caller_frames"] == 10
+    assert place.ended_calls == [call_sid()]
+    assert [(run.status, run.output) for run in seen if isinstance(run, ToolRun)] == [("ok", "seven")]
+    (asked,) = place.tools_asked
+    assert asked["tool"] == "look_up"
+    assert asked["arguments"]["people"] == 4
+    assert asked["call"]["from"] == form()["From"]
+
+
+async def test_tool_without_an_endpoint() -> None:
+    """Without a webhook the agent is told so, and the call goes on."""
+    async with town(helper=ToolUser(call_after_s=0.05)) as place:
+        settings = place.settings("helper", tools={"url": None})
+        async with serving(settings, place.listener) as gateway:
+            with structlog.testing.capture_logs() as logs:
+                async with witnessed(gateway) as seen, place.call() as line:
+                    await listen(line)
+
+    (run,) = (run for run in seen if isinstance(run, ToolRun))
+    assert (run.status, run.detail) == ("error", "no_endpoint")
+    assert [entry["reason"] for entry in logs if entry["event"] == "tool_failed"] == ["no_endpoint"]
+
+
+@pytest.mark.parametrize("case", ["over", "unreachable", "no credentials"])
+async def test_hang_up(case: str) -> None:
+    """A call that is over already, a Twilio that cannot be told, or none at all: the stream is closed."""
+    async with town(brief=ToolUser(call_after_s=0.0)) as place:
+        place.call_is_over = case == "over"
+        changes: dict[str, object] = {}
+        if case == "unreachable":
+            changes = {"api_base_url": "http://127.0.0.1:9"}
+        if case == "no credentials":
+            changes = {"account_sid": None, "auth_token": None, "validate_signatures": False}
+        async with serving(place.settings("brief", twilio=changes), place.listener) as gateway:
+            with structlog.testing.capture_logs() as logs:
+                async with witnessed(gateway) as seen, place.call() as line:
+                    await listen(line)
+                    assert line.socket.close_code == 1000
+
+    assert isinstance(seen[-1], CallEnded)
+    warned = [entry["reason"] for entry in logs if entry["event"] == "hang_up_failed"]
+    assert warned == (["unreachable"] if case == "unreachable" else [])
+    assert len(place.ended_calls) == (case == "over")
+
+
+async def test_agent_lost_is_replaced() -> None:
+    """An agent that breaks off is replaced over the real wire, with a fresh token."""
+    async with town() as place, serving(place.settings("rude"), place.listener) as gateway:
+        states: list[str] = []
+        with gateway.journal.watch() as watcher:
+            async with asyncio.timeout(10), place.call() as line:
+                async for _, happening in watcher:
+                    if isinstance(happening, StateChanged):
+                        states.append(happening.state)
+                    if states == ["talking", "connecting", "talking"]:
+                        await line.hang_up()
+                    if isinstance(happening, CallEnded):
+                        assert happening.counters["sessions"] == 2
+                        break
+
+    assert states == ["talking", "connecting", "talking", "ended"]
+
+
+async def test_settings_have_to_be_complete() -> None:
+    """Without what taking calls needs nothing is served, and each missing key is named."""
+    async with town() as place:
+        with pytest.raises(ConfigError, match="GATEWAY_VATEL__API_KEY"):
+            async with serving(place.settings("echo", vatel={"api_key": None}), place.listener):
+                pass
+
+
+async def test_settings_reach_their_parts() -> None:
+    """Timers and limits of the settings are those of the call and of the door."""
+    async with town() as place:
+        settings = place.settings(
+            "echo",
+            calls={"no_media_timeout_s": 0.3, "max_active": 1},
+            audio={"resampler": "low_delay", "lead_ms": 40, "barge_in": "pause"},
+        )
+        async with (
+            serving(settings, place.listener) as gateway,
+            witnessed(gateway) as seen,
+            place.call() as line,
+        ):
+            await line.speak()
+            assert "<Reject" in await place.ring(2)
+            await line.refused()
+
+    assert seen[-1].ending == Ending(Result.FAILED, Reason.CALLER_SILENT)  # type: ignore[union-attr]
+
+
+@asynccontextmanager
+async def process(place: Town, settings: Settings) -> AsyncIterator[asyncio.Task[int]]:
+    """Run ``serve`` as a process does; it must end by itself, with 0."""
+    place.listener.close()  # a process opens its port itself
+    task = asyncio.get_running_loop().create_task(serve(settings))
+    try:
+        for _ in range(200):
+            with contextlib.suppress(aiohttp.ClientError):
+                if await probe(place, "/readyz") == 200:
+                    break
+            await asyncio.sleep(0.01)
+        yield task
+        assert await asyncio.wait_for(task, 10) == 0
+    finally:
+        task.cancel()
+        gc.unfreeze()
+
+
+async def probe(place: Town, path: str) -> int:
+    """Return the status of a probe."""
+    async with place.http.get(place.public_url + path) as answer:
+        return answer.status
+
+
+def kill(number: signal.Signals) -> None:
+    """Send this process a signal."""
+    os.kill(os.getpid(), number)
+
+
+@pytest.fixture
+def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let goodbyes be short."""
+    monkeypatch.setattr(app, "_LAST_WORDS_S", 0.2)
+    monkeypatch.setattr(app, "_HURRIED_WORDS_S", 0.1)
+
+
+async def test_sigterm_lets_calls_end() -> None:
+    """After SIGTERM a live call goes on, both ways, until it ends; new ones are refused; the exit is 0."""
+    async with town() as place:
+        settings = place.settings("echo")
+        async with process(place, settings) as task, place.call() as line:
+            await line.speak(3)
+            kill(signal.SIGTERM)
+            await asyncio.sleep(0.05)
+            assert (await probe(place, "/readyz"), await probe(place, "/healthz")) == (503, 200)
+            assert "<Connect>" in await place.ring(2)  # balancers may not have noticed yet
+            await asyncio.sleep(0.1)
+            assert "<Reject" in await place.ring(3)
+            await line.speak(20)
+            assert "media" in str(await asyncio.wait_for(line.socket.recv(), 5))
+            assert not task.done()
+            await post_final(place, 2)
+            await line.hang_up()
+
+
+async def post_final(place: Town, number: int) -> None:
+    """Tell that a call is over."""
+    fields = form(number, CallStatus="completed")
+    headers = {"X-Twilio-Signature": sign("/twilio/status", fields, token=TOKEN, url=place.public_url)}
+    async with place.http.post(place.public_url + "/twilio/status", data=fields, headers=headers) as answer:
+        assert answer.status == 204
+
+
+@pytest.mark.usefixtures("few_words")
+async def test_drain_limit_ends_calls_with_a_goodbye() -> None:
+    """A call that outlives the drain limit hears a goodbye and is hung up on, its socket closed with 1001."""
+    async with town() as place:
+        settings = place.settings("silent", calls={"drain_max_s": 0.2, "drain_grace_s": 0.0})
+        async with process(place, settings), place.call() as line:
+            await line.speak(3)
+            kill(signal.SIGTERM)
+            heard = await listen(line)
+            assert line.socket.close_code == 1001
+
+    assert len(heard) > 1_000
+    assert place.ended_calls == [call_sid()]
+
+
+@pytest.mark.usefixtures("few_words")
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_second_signal_is_in_a_hurry(second: signal.Signals) -> None:
+    """A second signal ends calls at once, with as much of a goodbye as there is time for."""
+    async with town() as place, process(place, place.settings("silent")), place.call() as line:
+        await line.speak(3)
+        kill(signal.SIGTERM)
+        await asyncio.sleep(0.05)
+        kill(second)
+        async with asyncio.timeout(2):
+            await listen(line)
+        assert line.socket.close_code == 1001
+
+
+async def test_stop_without_calls_is_at_once() -> None:
+    """With nobody on the line a process that is told to stop stops."""
+    async with town() as place:
+        settings = place.settings("silent", calls={"drain_grace_s": 0.0})
+        with structlog.testing.capture_logs() as logs:
+            async with process(place, settings):
+                kill(signal.SIGINT)
+
+    assert [entry["event"] for entry in logs] == ["serving", "draining", "stopped"]
+    assert TOKEN not in str(logs)
+    assert place.sandbox.api_key not in str(logs)
