@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("resamplers", help="the resamplers' quality, delay and cost")
     commands.add_parser("profile", parents=[load], help="where the time goes under load, by part")
     sequential = commands.add_parser("soak", help="what calls leave behind")
-    sequential.add_argument("--calls", type=int, default=1_000)
+    sequential.add_argument("--calls", type=int, default=2_000)
     commands.add_parser("all", help="everything RESULTS.md is made of, in about ten minutes")
     return parser.parse_args()
 
@@ -71,7 +71,7 @@ def _everything(say: _Printer) -> None:
         say("\n== profile")
         _run(profiling.profile(kind, "full", _PROFILED_CALLS, 10.0, say))
     say("\n== soak")
-    _run(soak.soak("soxr", 1_000, say))
+    _run(soak.soak("soxr", 2_000, say))
 
 
 def main() -> None:

@@ -48,7 +48,8 @@ class CallerPeer(Peer):
         self.transport.write(
             f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Twilio.TmeWs/1.0\r\n"
             f"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-            f"Sec-WebSocket-Key: {b64encode(b'0123456789abcdef').decode()}\r\nSec-WebSocket-Version: 13\r\nX-Twilio-Signature: {signature}\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {b64encode(b'0123456789abcdef').decode()}\r\nSec-WebSocket-Version: 13\r\n"
+            f"X-Twilio-Signature: {signature}\r\n\r\n".encode()
         )
 
     def http(self, head: bytes, size: int) -> None:

@@ -1,6 +1,6 @@
 """Whether calls leave anything behind: `python -m tests.bench soak`.
 
-A thousand short calls, one after the other, over real sockets: what the gateway's process holds before and
+Two thousand short calls, one after the other, over real sockets: what the gateway's process holds before and
 after, and the slope between. The registry remembers its last thousand calls on purpose, so the slope is
 taken over the second half, when it is full.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from gateway.audio.resample import Kind
 from tests.bench.calls import Bench, benching
 
-_TALK_S = 0.1
+_TALK_S = 0.05
 _EVERY = 100
 _LINGER_S = 1.5  # aiohttp keeps the connection that fetched a token for the next call
 Say = Callable[[str], None]
