@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from gateway.vatel.closing import SocketClosed
 
+_FAIR_BYTES = 64 * 1024
+"""So much, about a second of audio, one reader takes before everybody else has had a turn of the loop."""
+
 
 class Inbox:
     """A queue from one socket to one reader. Lives as long as the socket.
@@ -26,6 +29,7 @@ class Inbox:
         self._discarding = False
         self._texts: deque[tuple[str, int]] = deque()
         self._arrival: asyncio.Future[None] | None = None
+        self._taken_bytes = 0  # since the loop last had a turn
         self.closed: SocketClosed | None = None
         self.waiting_bytes = 0
 
@@ -54,7 +58,13 @@ class Inbox:
         self._let_go()
 
     async def take(self) -> str | SocketClosed:
-        """Wait for the next text, or for the end; cancelling loses nothing. One reader at a time."""
+        """Wait for the next text, or for the end; cancelling loses nothing. One reader at a time.
+
+        A reader that always finds something waiting still lets others have their turn.
+        """
+        if self._taken_bytes > _FAIR_BYTES:
+            self._taken_bytes = 0
+            await asyncio.sleep(0)
         while not self._texts:
             if self.closed is not None:
                 return self.closed
@@ -63,8 +73,10 @@ class Inbox:
                 await self._arrival
             finally:
                 self._arrival = None
+                self._taken_bytes = 0
         text, size_bytes = self._texts.popleft()
         self.waiting_bytes -= size_bytes
+        self._taken_bytes += size_bytes
         if self._held and self.waiting_bytes < self._limit // 2:
             self._let_go()
         return text

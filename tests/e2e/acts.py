@@ -78,9 +78,9 @@ def send(message: ServerMessage) -> Act:
     return lambda stage: stage.send(message)
 
 
-def send_text(payload: bytes) -> Act:
-    """Send a text frame that no message dumps to."""
-    return lambda stage: stage.send_raw(wire.text_frame(payload))
+def send_text(payload: bytes, times: int = 1) -> Act:
+    """Send text frames that no message dumps to."""
+    return lambda stage: stage.send_raw(wire.text_frame(payload) * times)
 
 
 def send_raw(data: bytes) -> Act:

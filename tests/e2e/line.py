@@ -5,11 +5,10 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 Direction = Literal["in", "out"]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_CHUNK_BYTES = 65_536
 
 
 class Line:
@@ -17,15 +16,13 @@ class Line:
 
     Attributes:
         port: where it listens.
-        dead: directions in which nothing arrives any more, seen from who dialled: ``out`` is what they send.
     """
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._alive = {"in": asyncio.Event(), "out": asyncio.Event()}
-        for direction in self._alive.values():
-            direction.set()
+        self._ends: set[_End] = set()
+        self._dead: set[Direction] = set()
+        self._tasks = asyncio.TaskGroup()
         self.port = 0
 
     @classmethod
@@ -33,54 +30,107 @@ class Line:
     async def to(cls, target_port: int) -> AsyncIterator[Self]:
         """Carry connections to a port until the context is left, then cut them all."""
         line = cls(target_port)
-        server = await asyncio.start_server(line._carry, "127.0.0.1", 0)
-        line.port = server.sockets[0].getsockname()[1]
-        try:
-            yield line
-        finally:
-            server.close()
-            line.cut()
-            line.mend()
-            await server.wait_closed()
+        async with line._tasks:
+            server = await asyncio.get_running_loop().create_server(line._answer, "127.0.0.1", 0)
+            line.port = server.sockets[0].getsockname()[1]
+            try:
+                yield line
+            finally:
+                server.close()
+                line.cut()
+        await server.wait_closed()
 
     def cut(self) -> None:
         """Reset every connection, at both ends."""
-        for writer in self._writers:
-            connection = writer.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            writer.transport.abort()
+        for end in tuple(self._ends):
+            end.reset()
 
     def deaden(self, direction: Direction) -> None:
-        """Let nothing through any more in one direction, without a word to either end."""
-        self._alive[direction].clear()
+        """Let nothing through any more in one direction, without a word to either end.
+
+        Args:
+            direction: seen from who dialled: ``out`` is what they send.
+        """
+        self._dead.add(direction)
+        for end in self._ends:
+            end.listen_if_alive()
 
     def mend(self) -> None:
-        """Let everything through again."""
-        for direction in self._alive.values():
-            direction.set()
+        """Let everything through again, what has piled up first."""
+        self._dead.clear()
+        for end in self._ends:
+            end.listen_if_alive()
 
-    async def _carry(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        far_in, far_out = await asyncio.open_connection("127.0.0.1", self._target_port)
-        ends = {near_out, far_out}
-        self._writers |= ends
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._pump(near_in, far_out, self._alive["out"]))
-                tasks.create_task(self._pump(far_in, near_out, self._alive["in"]))
-        finally:
-            self._writers -= ends
-            for writer in ends:
-                writer.close()
+    def _answer(self) -> "_End":
+        near, far = _End(self, "out"), _End(self, "in")
+        near.other, far.other = far, near
+        self._tasks.create_task(self._dial(far))
+        return near
 
-    async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, alive: asyncio.Event
-    ) -> None:
-        try:
-            while data := await source.read(_CHUNK_BYTES):
-                await alive.wait()
-                sink.write(data)
-                await sink.drain()
-            if sink.can_write_eof():
-                sink.write_eof()
-        except OSError:
-            sink.transport.abort()
+    async def _dial(self, far: "_End") -> None:
+        await asyncio.get_running_loop().create_connection(lambda: far, "127.0.0.1", self._target_port)
+
+    def joined(self, end: "_End") -> None:
+        """Take note of an end that is connected."""
+        self._ends.add(end)
+
+    def left(self, end: "_End") -> None:
+        """Take note of an end that is not connected any more."""
+        self._ends.discard(end)
+
+    def is_dead(self, direction: Direction) -> bool:
+        """Tell whether nothing gets through in a direction."""
+        return direction in self._dead
+
+
+class _End(asyncio.Protocol):
+    """One end of a connection; what it hears the other end says. Lives as long as the connection."""
+
+    other: "_End"
+
+    def __init__(self, line: Line, direction: Direction) -> None:
+        self._line = line
+        self._direction: Direction = direction
+        self._transport: asyncio.Transport | None = None
+        self._early = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._line.joined(self)
+        self._transport.write(self._early)
+        self.listen_if_alive()
+
+    def data_received(self, data: bytes) -> None:
+        self.other.say(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._line.left(self)
+        self.other.close()
+
+    def say(self, data: bytes) -> None:
+        """Send what the other end heard."""
+        if self._transport is None:
+            self._early += data
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close once all is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def reset(self) -> None:
+        """Close as a crash does."""
+        if self._transport is not None and not self._transport.is_closing():
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._transport.abort()
+
+    def listen_if_alive(self) -> None:
+        """Read unless the line is dead: what the peer sends then piles up in the kernel."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._line.is_dead(self._direction):
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()

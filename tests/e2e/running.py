@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import uvloop
@@ -14,7 +15,7 @@ T = TypeVar("T")
 Scene = Callable[[], Coroutine[Any, Any, T]]
 
 _BEAT_S: Final = 0.005
-_DISTURBED_S: Final = 0.030  # half the gateway's cushion
+DISTURBED_S: Final = 0.030  # half the gateway's cushion
 _TRIES: Final = 3
 _SETTLE_TURNS: Final = 1_000
 
@@ -26,19 +27,30 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
         result = runner.run(_leaving_nothing(work))
         gc.collect()
-    assert unseen == []
+    assert not unseen, f"exceptions that nobody saw: {unseen}"
     return result
 
 
-def run_all(scenes: Mapping[K, Scene[T]]) -> dict[K, T]:
-    """Run scenes at the same time; return what each came to."""
+def run_all(scenes: Mapping[K, Scene[T]], stagger_s: float = 0.0) -> dict[K, T]:
+    """Run scenes at the same time, each beginning a little after the one before; return what each came to."""
 
     async def all_of_them() -> dict[K, T]:
+        playing = {}
         async with asyncio.TaskGroup() as tasks:
-            playing = {name: tasks.create_task(scene()) for name, scene in scenes.items()}
+            for name, scene in scenes.items():
+                playing[name] = tasks.create_task(_named(name, scene))
+                await asyncio.sleep(stagger_s)
         return {name: task.result() for name, task in playing.items()}
 
     return run(all_of_them())
+
+
+async def _named(name: object, scene: Scene[T]) -> T:
+    try:
+        return await scene()
+    except Exception as error:
+        error.add_note(f"in the scene {name!r}")
+        raise
 
 
 async def undisturbed(experiment: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
@@ -48,14 +60,21 @@ async def undisturbed(experiment: Callable[[], Awaitable[T]], good: Callable[[T]
     the caller's ear finds a gap that no gateway made. The last of three tries counts in any case.
     """
     for _ in range(_TRIES - 1):
-        async with asyncio.TaskGroup() as tasks:
-            pulse = Pulse()
-            beating = tasks.create_task(pulse.beat())
+        async with felt() as pulse:
             result = await experiment()
-            beating.cancel()
-        if good(result) or pulse.worst_late_s < _DISTURBED_S:
+        if good(result) or pulse.worst_late_s < DISTURBED_S:
             return result
     return await experiment()
+
+
+@asynccontextmanager
+async def felt() -> AsyncIterator["Pulse"]:
+    """Feel the loop's pulse."""
+    pulse = Pulse()
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(pulse.beat())
+        yield pulse
+        beating.cancel()
 
 
 class Pulse:

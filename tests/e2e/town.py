@@ -11,12 +11,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from gateway import settings
 from gateway.app import Gateway, serving
 from gateway.audio import clips, ulaw
 from gateway.audio.pcm import Pcm
 from gateway.journal import Watcher
-from gateway.records import CallEnded, CallInfo, Ending, Happening
+from gateway.records import CallEnded, CallInfo, Ending, Happening, StateChanged
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.stage import Agent, Exit, Opening, Script, Stage, Timer
 from gateway.sandbox.switches import Switches
@@ -116,12 +119,24 @@ class Chronicle:
         """Return what happened of one kind in a call."""
         return [line for call, line in self.lines if call.call_sid == call_sid and isinstance(line, kind)]
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a line of the journal makes a condition true."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while not condition():
+                await self._news.wait()
+
     async def ended(self, call_sid: str, streams: int = 1) -> CallEnded:
         """Wait until so many streams of a call have ended; return how the last of them did."""
-        async with asyncio.timeout(_PATIENCE_S):
-            while len(endings := self.of(call_sid, CallEnded)) < streams:
-                await self._news.wait()
-        return endings[streams - 1]
+        await self.until(lambda: len(self.of(call_sid, CallEnded)) >= streams)
+        return self.of(call_sid, CallEnded)[streams - 1]
+
+    async def talking(self, times: int = 1) -> None:
+        """Wait until callers and agents have been brought together so often."""
+        await self.until(lambda: sum(_is_talking(line) for _, line in self.lines) >= times)
+
+
+def _is_talking(line: Happening) -> bool:
+    return isinstance(line, StateChanged) and line.state == "talking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +238,27 @@ def heard(report: CallReport, stream: int = 0) -> Pcm:
 
 
 def heard_clip(report: CallReport, clip: clips.Clip, stream: int = 0) -> float | None:
-    """Return when the caller began to hear one of our clips, whole; seconds of the stream, None: never."""
-    at = report.record.streams[stream].heard.find(clips.load(clip))
-    return None if at < 0 else at / 8_000
+    """Return when the caller began to hear one of our clips, whole; seconds of the stream, None: never.
+
+    Silence that a busy machine puts inside it does not count against it.
+    """
+    line = np.frombuffer(report.record.streams[stream].heard, np.uint8)
+    played = np.flatnonzero(_outside_gaps(report, stream))
+    at = line[played].tobytes().find(clips.load(clip))
+    return None if at < 0 else float(played[at]) / 8_000
+
+
+def heard_turn(report: CallReport, turn: int, stream: int = 0) -> Pcm:
+    """Return one turn as the caller heard it, its gaps left out: int16, 8 kHz."""
+    spurt = report.streams[stream].turns[turn]
+    line = heard(report, stream)[spurt.start : spurt.stop]
+    turn_audio: Pcm = line[_outside_gaps(report, stream)[spurt.start : spurt.stop]]
+    return turn_audio
+
+
+def _outside_gaps(report: CallReport, stream: int) -> npt.NDArray[np.bool_]:
+    outside = np.ones(len(report.record.streams[stream].heard), np.bool_)
+    for spurt in report.streams[stream].turns:
+        for gap in spurt.gaps:
+            outside[gap.start : gap.stop] = False
+    return outside

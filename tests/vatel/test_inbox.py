@@ -176,3 +176,26 @@ def test_the_count_of_bytes_is_exact(sizes: list[int], limit_bytes: int) -> None
         assert tap.turns in ([], [False, True]) or limit_bytes == 1
 
     asyncio.run(scenario())
+
+
+@on_virtual_time
+async def test_a_flood_leaves_others_their_turn() -> None:
+    """Whoever takes text after text is taken off the loop about once a second of audio."""
+    inbox, _ = make_inbox(limit_bytes=1 << 30)
+    for index in range(100):
+        inbox.put(str(index), 10_000)
+    turns = 0
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        other = group.create_task(somebody_else())
+        taken = [await inbox.take() for _ in range(100)]
+        other.cancel()
+
+    assert taken == [str(index) for index in range(100)]
+    assert 10 <= turns <= 20
