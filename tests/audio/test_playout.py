@@ -233,3 +233,12 @@ def test_nothing_is_lost_reordered_or_early(
 
     assert left == pushed
     assert playout.idle
+
+
+def test_mark_at_the_head_is_due_at_once() -> None:
+    """A mark with nothing before it waits for no time at all."""
+    playout = Playout()
+    playout.mark("m")
+
+    assert playout.next_deadline() == 0.0
+    assert playout.pop_due(5.0) == [MarkDue("m")]

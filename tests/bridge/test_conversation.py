@@ -102,3 +102,44 @@ def test_transcript_is_bounded() -> None:
 
     assert len(talk.entries) == 2_000
     assert talk.dropped == 5
+
+
+def test_agent_that_names_no_turns_is_written_down() -> None:
+    """Words without a turn id are entries like any other; what was heard finds no words to join."""
+    talk = Conversation()
+    entry = talk.agent_said("", "Hello there", 1.0, final=True)
+
+    assert entry is not None
+    assert entry.turn_id == ""
+    assert talk.agent_heard("", TurnHeard("", 500, 1000), cut=True) is None
+
+
+def test_full_transcript_takes_no_words_of_the_agent() -> None:
+    """Beyond the bound the agent's words are dropped and counted like the caller's."""
+    talk = Conversation()
+    for n in range(2_000):
+        talk.agent_said(f"t{n}", "word", 1.0, final=True)
+
+    assert talk.agent_said("one-more", "word", 1.0, final=True) is None
+    assert talk.dropped == 1
+
+
+def test_memory_of_hearing_is_bounded() -> None:
+    """What was heard of turns without words is not kept for ever."""
+    talk = Conversation()
+    for n in range(2_010):
+        talk.agent_heard(f"t{n}", TurnHeard(f"t{n}", 1, 1), cut=True)
+
+    entry = talk.agent_said("t0", "Long forgotten", 1.0, final=True)
+    assert entry is not None
+    assert entry.heard_ms is None
+
+
+def test_cut_at_the_very_end_was_heard_whole() -> None:
+    """A turn cut when all but nothing of it was left was heard to its last word."""
+    talk = Conversation()
+    talk.agent_said("t1", "Hello there", 1.0, final=True)
+    entry = talk.agent_heard("t1", TurnHeard("t1", 999, 1000), cut=True)
+
+    assert entry is not None
+    assert entry.heard_text == "Hello there"
