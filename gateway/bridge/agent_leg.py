@@ -1,8 +1,9 @@
 """The agent's leg: one Vatel session, from minting its token to its close. A shell, no decisions."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from gateway.bridge import events as on
@@ -18,6 +19,10 @@ _PERMANENT = frozenset({"bad_request", "unauthorized", "forbidden", "not_found",
 
 class AgentSocket(Protocol):
     """What the leg needs of its socket."""
+
+    @property
+    def binary_frames(self) -> int:
+        """Binary messages skipped; the contract has none."""
 
     async def receive(self) -> str | SocketClosed:
         """Wait for the next text message, or the end."""
@@ -65,6 +70,7 @@ class AgentLeg:
         self._listener = listener
         self._now = now
         self._socket: AgentSocket | None = None
+        self._opened: AgentSocket | None = None  # the same, but not forgotten at the end
         self._ready = False
         self._stalled_since: float | None = None
         self.session = AgentSession()
@@ -81,7 +87,7 @@ class AgentLeg:
                 on.AgentFailed(error.reason, error.reason not in _PERMANENT, retry_after_s)
             )
             return
-        self._socket = socket
+        self._socket = self._opened = socket
         try:
             self._listener.happened(on.AgentConnected())
             self._listener.happened(await self._read(socket))
@@ -112,6 +118,12 @@ class AgentLeg:
             self._ready = True
             self._listener.happened(on.AgentReady())
         self._listener.agent_said(message)
+
+    @property
+    def bad_messages(self) -> dict[str, int]:
+        """What the agent sent and nobody could read: how often, by reason."""
+        binary = self._opened.binary_frames if self._opened is not None else 0
+        return self.session.counters.bad_messages | ({"binary": binary} if binary else {})
 
     @property
     def open(self) -> bool:
@@ -183,6 +195,7 @@ class AgentLine:
         self._leg: AgentLeg | None = None
         self._task: asyncio.Task[None] | None = None
         self._former = 0  # sessions that said something and were left
+        self._bad: Counter[str] = Counter()  # by reason
         self.counters = LineCounters()
 
     def connect(self, so_far: str, after_s: float) -> None:
@@ -222,5 +235,10 @@ class AgentLine:
         self._former += counted.messages > 0
         self.counters.dropped_frames += leg.dropped
         self.counters.messages += counted.messages
-        self.counters.bad_messages += sum(counted.bad_messages.values())
+        self.counters.bad_messages += sum(leg.bad_messages.values())
+        self._bad.update(leg.bad_messages)
         self.counters.ignored += counted.unknown + counted.duplicates
+
+    def snapshot(self) -> dict[str, int]:
+        """Return the counters by name, bad messages by their reason as well."""
+        return asdict(self.counters) | {f"bad_messages.{reason}": n for reason, n in self._bad.items()}

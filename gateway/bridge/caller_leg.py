@@ -175,7 +175,7 @@ class CallerLeg:
         return min((wish for wish in wishes if wish is not None), default=None)
 
     def counters(self) -> dict[str, int]:
-        """Return what was counted on both directions of the leg, by name."""
+        """Return what was counted on both directions of the leg, by name; bad messages by reason as well."""
         stream, downlink, playout = (
             self._stream.counters,
             self._downlink.counters,
@@ -200,7 +200,7 @@ class CallerLeg:
             "overflow_ms": playout.overflow_bytes // BYTES_PER_MS,
             "underruns": playout.underruns,
             "peak_pending_ms": playout.peak_pending_ms,
-        }
+        } | {f"caller_bad_messages.{reason}": count for reason, count in stream.bad_messages.items()}
 
     async def close(self, code: int) -> None:
         """Close the media socket."""

@@ -209,7 +209,7 @@ class CallSession:
 
     def snapshot(self) -> dict[str, int | float]:
         """Return all counters of the call, frozen."""
-        return self._caller.counters() | asdict(self._line.counters) | asdict(self._desk.counters)
+        return self._caller.counters() | self._line.snapshot() | asdict(self._desk.counters)
 
 
 _EVENTS: dict[type[vatel.ServerMessage], on.Event] = {

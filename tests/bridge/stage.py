@@ -139,6 +139,7 @@ class Agent:
         self.stalled = False
         self.closed: list[int] = []
         self.audio = bytearray()
+        self.binary_frames = 0
         self.answers: list[vatel.ToolCallOutput] = []
 
     async def receive(self) -> str | AgentClosed:

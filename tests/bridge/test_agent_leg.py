@@ -147,6 +147,7 @@ async def test_junk_is_counted_and_goes_by() -> None:
     async with call_with(agent) as call:
         agent.say_raw('{"type":"response_audio","data":{"turn_id":"t","audio":"?!"}}')
         agent.say(vatel.Unknown("news"))
+        agent.binary_frames = 2
         await asyncio.sleep(0.1)
         assert len(call.events) == 2
         for _ in range(49):
@@ -155,7 +156,26 @@ async def test_junk_is_counted_and_goes_by() -> None:
 
         assert call.events[-1] == on.AgentLost("too_many_errors")
     counters = call.line.counters
-    assert (counters.bad_messages, counters.ignored, counters.messages) == (50, 1, 52)
+    assert (counters.bad_messages, counters.ignored, counters.messages) == (52, 1, 52)
+
+
+@on_virtual_time
+async def test_junk_is_counted_by_its_reason() -> None:
+    """The snapshot says of bad messages what was bad, over all sessions; binary frames are among them."""
+    agent = Agent().start()
+    agent.binary_frames = 3
+    async with call_with(agent) as call:
+        agent.say_raw("not json")
+        agent.say_raw('{"type":7}')
+        agent.say_raw("not json")
+        await asyncio.sleep(0.1)
+    call.line.leave()
+    counted = call.line.snapshot()
+
+    assert (counted["sessions"], counted["bad_messages"]) == (1, 6)
+    assert counted["bad_messages.bad_json"] == 2
+    assert counted["bad_messages.wrong_type"] == 1
+    assert counted["bad_messages.binary"] == 3
 
 
 @on_virtual_time

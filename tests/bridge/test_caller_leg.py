@@ -103,6 +103,7 @@ async def test_order_broken_ends_the_leg() -> None:
 
     assert call.events == [on.CallerLeft("protocol", "start_twice")]
     assert call.leg.counters()["caller_bad_messages"] == 1
+    assert call.leg.counters()["caller_bad_messages.start_twice"] == 1
 
 
 @on_virtual_time
