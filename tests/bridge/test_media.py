@@ -105,6 +105,37 @@ def test_dry_line_is_ended_in_time() -> None:
     assert chain.playout.horizon - due == pytest.approx(0.025)
 
 
+@pytest.mark.parametrize("chunk_ms", [20, 40, 100])
+@pytest.mark.parametrize("kind", ["soxr", "low_delay"])
+def test_agent_that_speaks_in_real_time_is_not_ended_between_two_chunks(kind: Kind, chunk_ms: int) -> None:
+    """A tone that comes as fast as it plays, each chunk up to 20 ms late, leaves as one piece of tone."""
+    chain = downlink(kind)
+    said, size = tone(2_000), chunk_ms * 48
+    audio, now = b"", 0.0
+    marks: list[str] = []
+    for number, start in enumerate(range(0, len(said), size)):
+        arrival = (number * chunk_ms + 20 * (number % 3 == 1)) / 1000
+        more, names = play_out(chain, now, arrival)
+        audio, marks, now = audio + more, marks + names, arrival
+        chain.push("t1", said[start : start + size], now, final=False)
+    more, names = play_out(chain, now, now + 9.0)
+
+    assert len(audio + more) == 2_000 * MS
+    assert marks + names == ["turn-1-1"]
+    assert chain.playout.counters.underruns <= 1  # the first cushion may be too small, the second is not
+
+
+def test_first_chunk_shorter_than_the_delay_waits_for_more() -> None:
+    """A chunk that is still whole in the resampler does not end its own utterance."""
+    chain = downlink()
+    chain.push("t1", speech(10), 0.0, final=False)
+
+    assert chain.pop_due(0.0) == []
+    assert chain.next_deadline() == pytest.approx(0.070)
+    audio, marks = play_out(chain, 0.070, 9.0)
+    assert (len(audio), marks) == (10 * MS, ["turn-1-1"])
+
+
 def test_turn_that_speaks_on_gets_another_mark() -> None:
     """Each utterance of a turn has a mark of its own name, however many are under way."""
     chain = downlink(jitter_ms=0)
