@@ -16,6 +16,7 @@ from gateway.simulator.script import HangUp, Say, ScriptedCaller, Step, WaitAgen
 from gateway.simulator.simulator import Simulator
 
 _SECONDS = 10.0
+_PATIENCE_MS = 4_000  # a person says something when nobody else does
 
 
 def add_arguments(
@@ -83,8 +84,8 @@ def build_caller(args: argparse.Namespace) -> Caller:
 def _talker(texts: list[str]) -> ScriptedCaller:
     steps: list[Step] = []
     for text in texts:
-        steps += [WaitAgentQuiet(), Say(speech.say(text), text)]
-    return ScriptedCaller((*steps, WaitAgentQuiet(), HangUp()))
+        steps += [WaitAgentQuiet(patience_ms=_PATIENCE_MS), Say(speech.say(text), text)]
+    return ScriptedCaller((*steps, WaitAgentQuiet(patience_ms=_PATIENCE_MS), HangUp()))
 
 
 async def _run_one(simulator: Simulator, caller: Caller, args: argparse.Namespace) -> int:

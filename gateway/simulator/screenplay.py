@@ -32,9 +32,10 @@ class _Line(msgspec.Struct, tag_field="do", forbid_unknown_fields=True):
 
 
 class WaitAgentQuiet(_Line, tag="wait_agent_quiet"):
-    """Wait until the agent has spoken and is quiet."""
+    """Wait until the agent has spoken and is quiet, or for ``patience_ms`` if it does not begin to."""
 
     min_quiet_ms: int = 700
+    patience_ms: int | None = None
 
 
 class Say(_Line, tag="say", kw_only=True):
@@ -100,7 +101,7 @@ def _step(line: _Line, speak: Speak) -> script.AnyStep:
 def _plain_step(line: _Line, speak: Speak) -> script.AnyStep:
     match line:
         case WaitAgentQuiet():
-            return script.WaitAgentQuiet(line.min_quiet_ms)
+            return script.WaitAgentQuiet(line.min_quiet_ms, line.patience_ms)
         case Say():
             return script.Say(speak(line.text), line.text)
         case Interrupt():

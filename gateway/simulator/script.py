@@ -31,16 +31,25 @@ class WaitAgentQuiet:
     """Wait until the agent has spoken, and then been quiet for a while.
 
     What the agent said before the caller last stopped talking does not count.
+
+    Attributes:
+        patience_ms: go on all the same when the agent has not begun to speak by then; None: never.
     """
 
     min_quiet_ms: int = 700
+    patience_ms: int | None = None
     timeout_s: float = 15.0
     name: str = "wait_agent_quiet"
 
     def act(self, phone: Phone) -> Iterator[None]:
         """Listen."""
-        begin_ms = phone.ear.now_ms
-        while (phone.ear.last_loud_ms or -1) <= begin_ms or phone.ear.quiet_ms < self.min_quiet_ms:
+        ear = phone.ear
+        begin_ms = ear.now_ms
+        while (ear.last_loud_ms or -1) <= begin_ms:
+            if self.patience_ms is not None and ear.now_ms - begin_ms >= self.patience_ms:
+                return
+            yield
+        while ear.quiet_ms < self.min_quiet_ms:
             yield
 
 

@@ -74,6 +74,18 @@ class TestWaitAgentQuiet:
 
         assert len(talk.spoken_at_ms) == 10
 
+    def test_a_patient_caller_speaks_up_when_nobody_does(self) -> None:
+        """An agent that waits for the caller is not waited for."""
+        talk = Talk(WaitAgentQuiet(700, patience_ms=2_000), Say(SPEECH)).agent(silent_ms=3_000)
+
+        assert talk.spoken_at_ms[0] == 2_000
+
+    def test_patience_does_not_cut_in(self) -> None:
+        """An agent that has begun is heard out, however long it speaks."""
+        talk = Talk(WaitAgentQuiet(700, patience_ms=2_000), Say(SPEECH)).agent(speaks_ms=3_000)
+
+        assert talk.spoken_at_ms == []
+
     def test_a_deadline_is_reported_by_name(self) -> None:
         """The caller gives up and hangs up."""
         talk = Talk(Pause(100), WaitAgentQuiet(timeout_s=2)).agent(silent_ms=3_000)
