@@ -198,6 +198,11 @@ class AgentLine:
         self._bad: Counter[str] = Counter()  # by reason
         self.counters = LineCounters()
 
+    @property
+    def leg(self) -> AgentLeg | None:
+        """The present session; None when it was left."""
+        return self._leg
+
     def connect(self, so_far: str, after_s: float) -> None:
         """Begin to open a session; the one before, if any, is left."""
         self.leave()
@@ -225,10 +230,6 @@ class AgentLine:
     def turn(self, turn_id: str) -> str:
         """Return a turn's name within the call: a session that takes over may count from one again."""
         return f"{self._former + 1}/{turn_id}" if self._former and turn_id else turn_id
-
-    def answer(self, tool_call_id: str, output: str) -> bool:
-        """Give the one answer to a tool call; False when the session that asked is gone."""
-        return self._leg is not None and self._leg.answer(tool_call_id, output)
 
     def _book(self, leg: AgentLeg) -> None:
         counted = leg.session.counters

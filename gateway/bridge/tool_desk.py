@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gateway.bridge import events as on
-from gateway.bridge.agent_leg import AgentLine, Spawn
+from gateway.bridge.agent_leg import AgentLeg, AgentLine, Spawn
 from gateway.bridge.scribe import Scribe
 from gateway.records import CallInfo, ToolRun
 from gateway.vatel.messages import ToolCall
@@ -43,7 +43,7 @@ class ToolDesk:
     Args:
         call: the call that asks.
         run_tool: the router.
-        line: where answers go.
+        line: knows the session that asks: it alone gets the answer.
         scribe: who writes it down.
         spawn: starts a task in the call's group.
         happened: takes the events.
@@ -67,30 +67,30 @@ class ToolDesk:
         self._spawn = spawn
         self._happened = happened
         self._now = now
-        self._answered: dict[str, ToolRun] = {}
+        self._answered: dict[str, tuple[AgentLeg | None, ToolRun]] = {}
         self.counters = DeskCounters()
 
     def start(self, call: ToolCall) -> None:
         """Begin to run a tool."""
         self.counters.tools += 1
         self._scribe.tool_asked(call)
-        self._spawn(self._run(call))
+        self._spawn(self._run(call, self._line.leg))
 
-    async def _run(self, call: ToolCall) -> None:
+    async def _run(self, call: ToolCall, asker: AgentLeg | None) -> None:
         asked_at = self._now()
         outcome = await self._run_tool(self._call, call)
         latency_ms = round((self._now() - asked_at) * 1000)
         status: Literal["ok", "error"] = "error" if outcome.failure else "ok"
-        self._answered[call.id] = ToolRun(
-            call.id, call.name, status, latency_ms, outcome.output, outcome.failure
-        )
+        run = ToolRun(call.id, call.name, status, latency_ms, outcome.output, outcome.failure)
+        self._answered[call.id] = (asker, run)
         self._happened(on.ToolAnswered(call.id, outcome.output))
 
     def answer(self, tool_call_id: str, output: str) -> None:
         """Give the agent its answer, or book it as undeliverable."""
-        run = self._answered.pop(tool_call_id)
+        asker, run = self._answered.pop(tool_call_id)
         self.counters.tools_failed += run.status == "error"
-        if not self._line.answer(tool_call_id, output):
+        # Ids need only be unique within a session: one that took over may have used this one again.
+        if asker is None or not asker.answer(tool_call_id, output):
             self.counters.tools_undeliverable += 1
             run = replace(run, status="undeliverable")
         self._scribe.tool_ran(run)

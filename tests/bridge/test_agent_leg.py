@@ -235,15 +235,18 @@ async def test_each_tool_call_is_answered_once() -> None:
     """Only a question this session asked is answered, and only once, even by a stalled socket."""
     agent = Agent().start()
     async with call_with(agent) as call:
-        assert not call.line.answer("t-1", "ok")
+        leg = call.line.leg
+        assert leg is not None
+        assert not leg.answer("t-1", "ok")
         agent.say(vatel.ToolCall("t-1", "book", ()))
         agent.stalled = True
         await asyncio.sleep(0.1)
 
-        assert call.line.answer("t-1", "ok")
-        assert not call.line.answer("t-1", "again")
+        assert leg.answer("t-1", "ok")
+        assert not leg.answer("t-1", "again")
     assert [answer.output for answer in agent.answers] == ["ok"]
-    assert not call.line.answer("t-1", "late")
+    assert call.line.leg is None
+    assert not leg.answer("t-1", "late")
 
 
 @on_virtual_time

@@ -264,6 +264,18 @@ async def test_short_stall_before_a_silence_is_forgiven() -> None:
 
 
 @on_virtual_time
+async def test_silence_is_no_stall() -> None:
+    """A peer that refused the last piece, and was offered nothing since, is not given up."""
+    call = Call()
+    call.phone.stalled, call.phone.echoes = True, False
+    call.leg.play("t1", speech(100), final=True)
+    await call.run(20.0)
+
+    assert call.leg.dropped == 1
+    assert call.events == []
+
+
+@on_virtual_time
 async def test_stall_that_passes_starts_anew() -> None:
     """Audio that is taken again ends a stall: the next one has its own 5 s."""
     call = Call()

@@ -11,8 +11,8 @@ from gateway.bridge.scribe import Scribe
 from gateway.bridge.tool_desk import ToolDesk, ToolOutcome
 from gateway.journal import Journal
 from gateway.records import ToolAsked, ToolRun
-from gateway.vatel.messages import ServerMessage, ToolCall
-from tests.bridge.stage import CALL, Agent, Tools
+from gateway.vatel.messages import ServerMessage, ToolCall, ToolCallOutput
+from tests.bridge.stage import CALL, Agent, Stage, Tools
 from tests.virtual_time import on_virtual_time
 
 BOOK = ToolCall("t-1", "book", ())
@@ -132,3 +132,50 @@ def test_answer_without_a_session_is_undeliverable(failure: str) -> None:
 def test_outcome_keeps_its_secret() -> None:
     """What a tool answered is in no repr."""
     assert "4711" not in repr(ToolOutcome("pin 4711"))
+
+
+@on_virtual_time
+async def test_failed_tool_is_answered_too() -> None:
+    """A tool that fails is answered with the error, and counted."""
+    tools = Tools(ToolOutcome('{"error":"no answer"}', "timeout"))
+    async with Stage(tools=tools).play() as stage:
+        stage.agent.say(BOOK)
+        await stage.talk(0.1)
+
+        assert stage.agent.answers == [ToolCallOutput("t-1", '{"error":"no answer"}')]
+    assert (stage.end().counters["tools"], stage.end().counters["tools_failed"]) == (1, 1)
+
+
+@on_virtual_time
+async def test_answer_for_a_session_that_is_gone() -> None:
+    """The answer to a lost session's question is not given to the session that took over."""
+    second = Agent().start()
+    first = Agent().start()
+    async with Stage([first, second], tools=Tools(wait_s=2)).play() as stage:
+        first.say(BOOK)
+        await stage.talk(0.5)
+        first.drop()
+        await stage.talk(3.0)
+
+        assert (first.answers, second.answers) == ([], [])
+    (run,) = (e for e in stage.journaled if isinstance(e, ToolRun))
+    assert run.status == "undeliverable"
+    assert stage.end().counters["tools_undeliverable"] == 1
+
+
+@on_virtual_time
+async def test_two_sessions_that_give_their_questions_one_name() -> None:
+    """The old session's answer does not pass for the new one's, though both named their questions alike."""
+    first, second = Agent().start(), Agent().start()
+    async with Stage([first, second], tools=Tools(wait_s=2)).play() as stage:
+        first.say(BOOK)
+        await stage.talk(0.5)
+        first.drop()
+        await stage.talk(0.5)
+        second.say(BOOK)
+        await stage.talk(1.5)
+        assert second.answers == []
+        await stage.talk(1.0)
+
+        assert second.answers == [ToolCallOutput("t-1", '{"ok":true}')]
+    assert [e.status for e in stage.journaled if isinstance(e, ToolRun)] == ["undeliverable", "ok"]

@@ -1,0 +1,56 @@
+"""The stage's own parts: what the tests of whole calls stand on."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import AgentProtocolError, CallerProtocolError
+from gateway.twilio import messages as twilio
+from tests.bridge.stage import STREAM_SID, Agent, Phone
+from tests.virtual_time import on_virtual_time
+
+
+@on_virtual_time
+async def test_phone_plays_on_its_own_clock() -> None:
+    """What was played before a clear counts as heard, the rest does not."""
+    phone = Phone()
+    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 8000)))
+    await asyncio.sleep(0.25)
+    phone.send(twilio.dump(twilio.Clear(STREAM_SID)))
+
+    assert phone.heard_ms == 250
+
+
+@on_virtual_time
+async def test_phone_returns_a_mark_when_all_before_it_was_played() -> None:
+    """A mark comes back when its audio was played, at once after a clear, or never if told so."""
+    phone, start = Phone(), asyncio.get_running_loop().time()
+    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 800)))
+    phone.send(twilio.dump(twilio.SetMark(STREAM_SID, "a")))
+    assert '"a"' in str(await phone.receive())
+    assert asyncio.get_running_loop().time() - start == pytest.approx(0.1)
+
+    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 8000)))
+    phone.send(twilio.dump(twilio.SetMark(STREAM_SID, "b")))
+    phone.send(twilio.dump(twilio.Clear(STREAM_SID)))
+    assert '"b"' in str(await phone.receive())
+    assert asyncio.get_running_loop().time() - start == pytest.approx(0.1)
+
+
+@on_virtual_time
+async def test_both_ends_read_strictly() -> None:
+    """What Twilio or Vatel would refuse fails the test that sends it."""
+    with pytest.raises(CallerProtocolError):
+        Phone().send('{"event":"clear","streamSid":"' + STREAM_SID + '","extra":1}')
+    with pytest.raises(AgentProtocolError):
+        Agent().send('{"type":"input_audio","data":{"audio":"?"}}')
+
+
+@on_virtual_time
+async def test_stalled_ends_take_control_messages_only() -> None:
+    """A stalled end refuses audio and takes what is urgent."""
+    phone = Phone()
+    phone.stalled = True
+
+    assert not phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10")))
+    assert phone.send(twilio.dump(twilio.Clear(STREAM_SID)), urgent=True)
