@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 _RESUME_MESSAGE = "Sorry, we were cut off for a moment. Please go on."
 _LAST_WORDS_S = 6.0
-_HURRIED_WORDS_S = 0.75
+_HURRIED_WORDS_S = 0.4
 _REST_TIMEOUT_S = 5.0
 
 

@@ -190,7 +190,7 @@ def apologise(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
 
 def say_goodbye(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
     """End by command: cut in, say goodbye."""
-    return [do.ClearCaller(), do.PlayClip("goodbye"), *drain(facts, event, now)]
+    return [do.ClearCaller(interrupted=False), do.PlayClip("goodbye"), *drain(facts, event, now)]
 
 
 def listen_on(facts: Facts, event: on.Event, now: float) -> list[do.Command]:

@@ -12,6 +12,7 @@ from gateway.twilio.messages import Dtmf, Media, Stop, TwilioMessage
 from gateway.twilio.protocol import MarkReturned, MediaStream
 from gateway.twilio.socket import SocketClosed
 
+_AGENT_BYTES_PER_MS = 48  # PCM16 at 24 kHz
 # How long after the last audio should have been heard we wait for Twilio to say so.
 _MARK_GRACE_S = 2.0
 # A peer that takes nothing for so long is gone (reference: fault matrix, slow reader).
@@ -124,10 +125,11 @@ class CallerLeg:
         self._downlink.play_clip(clip, self._now())
         self.pump(self._now())
 
-    def clear(self) -> Cleared:
-        """Drop what the caller has not heard, here and at Twilio."""
+    def clear(self, *, tell: bool = True) -> Cleared:
+        """Drop what the caller has not heard, here and, unless the stream is over anyhow, at Twilio."""
         cleared = self._downlink.clear(self._now())
-        self._socket.send(self._stream.clear(), urgent=True)
+        if tell:
+            self._socket.send(self._stream.clear(), urgent=True)
         return cleared
 
     def hold(self, held: bool) -> None:
@@ -191,9 +193,8 @@ class CallerLeg:
             + stream.after_stop
             + stream.marks_unprompted,
             "agent_turns": downlink.turns,
-            "agent_ms": playout.pushed_bytes // BYTES_PER_MS,
+            "agent_ms": downlink.agent_bytes // _AGENT_BYTES_PER_MS,
             "agent_late_bytes": downlink.late_bytes,
-            "interruptions": downlink.interruptions,
             "pieces_sent": playout.pieces,
             "pieces_dropped": self.dropped,
             "cleared_ms": playout.cleared_bytes // BYTES_PER_MS,

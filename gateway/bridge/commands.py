@@ -32,7 +32,13 @@ class PlayClip:
 
 @dataclass(frozen=True, slots=True)
 class ClearCaller:
-    """Drop agent audio the caller has not heard, here and at Twilio; refuse what comes late of it."""
+    """Drop agent audio the caller has not heard, here and at Twilio; refuse what comes late of it.
+
+    Attributes:
+        interrupted: True when it was the caller who cut in.
+    """
+
+    interrupted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,6 @@ class DownlinkCounters:
 
     agent_bytes: int = 0
     late_bytes: int = 0
-    interruptions: int = 0
     turns: int = 0
 
 
@@ -223,7 +222,6 @@ class Downlink:
             self._refuse(turn_id)
         self._turn = None
         self._clip_waits = False
-        self.counters.interruptions += 1
         dropped = self._playout.counters.cleared_bytes - before
         return Cleared(tuple((heard.turn, heard) for heard in cut), dropped // 8)
 

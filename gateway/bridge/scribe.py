@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from gateway.audio.heard import TurnHeard
 from gateway.bridge.conversation import Conversation
 from gateway.bridge.media import Cleared
@@ -20,6 +22,8 @@ from gateway.records import (
 from gateway.vatel import messages as vatel
 from gateway.vatel.arguments import argument_values
 
+log = structlog.get_logger()
+
 
 class Scribe:
     """Lives as long as its call.
@@ -29,6 +33,9 @@ class Scribe:
         journal: where they go.
         now: the clock; times are counted from here on.
         before: what was said on a stream that broke before this one; empty otherwise.
+
+    Attributes:
+        interruptions: how often the caller cut in.
     """
 
     def __init__(self, call: CallInfo, journal: Journal, now: Callable[[], float], before: str = "") -> None:
@@ -37,6 +44,7 @@ class Scribe:
         self._now = now
         self._started_at = now()
         self.conversation = Conversation(before)
+        self.interruptions = 0
 
     def agent_said(self, turn_id: str, message: vatel.ResponseText) -> None:
         """Write down the text of an agent turn, by the turn's name within the call."""
@@ -56,11 +64,13 @@ class Scribe:
         """Write down what the caller heard of an agent turn that ran its course."""
         self._append(self.conversation.agent_heard(turn_id, heard, cut=False))
 
-    def interrupted(self, cleared: Cleared) -> None:
-        """Write down what an interruption took from the agent's turns."""
+    def cleared(self, cleared: Cleared, *, interrupted: bool) -> None:
+        """Write down what the caller will not hear of the agent's turns, and whether it was their wish."""
         for turn_id, heard in cleared.turns:
             self._append(self.conversation.agent_heard(turn_id, heard, cut=True))
-        self._append(Interrupted(self._at_s(), cleared.dropped_ms))
+        if interrupted:
+            self.interruptions += 1
+            self._append(Interrupted(self._at_s(), cleared.dropped_ms))
 
     def key(self, digit: str) -> None:
         """Write down a key."""
@@ -79,8 +89,17 @@ class Scribe:
         self._append(run)
 
     def ended(self, ending: Ending, counters: dict[str, int | float]) -> None:
-        """Write down how the call ended."""
-        self._append(CallEnded(self._at_s(), ending, counters))
+        """Write down how the call ended: for those who watch, and as the one line of the log."""
+        end = CallEnded(self._at_s(), ending, counters)
+        log.info(
+            "call_ended",
+            result=ending.result,
+            reason=ending.reason,
+            detail=ending.detail,
+            duration_s=end.at_s,
+            **counters,
+        )
+        self._append(end)
 
     def _append(self, happening: Happening | None) -> None:
         if happening is not None:

@@ -88,7 +88,7 @@ class CallSession:
             do.ConnectAgent: lambda c: self._line.connect(self.scribe.conversation.so_far(), c.after_s),
             do.LeaveAgent: lambda c: self._line.leave(),
             do.PlayClip: lambda c: caller.play_clip(c.clip),
-            do.ClearCaller: lambda c: self.scribe.interrupted(caller.clear()),
+            do.ClearCaller: lambda c: self.scribe.cleared(caller.clear(), interrupted=c.interrupted),
             do.HoldCaller: lambda c: caller.hold(True),
             do.ReleaseCaller: lambda c: caller.hold(False),
             do.DrainCaller: lambda c: caller.drain(),
@@ -110,9 +110,7 @@ class CallSession:
                 await self._hang_up(self.call)
             await self._caller.close(_CLOSE_CODES.get(end.ending.reason, 1000))
         finally:
-            counters = self.snapshot()
-            log.info("call_ended", result=end.ending.result, reason=end.ending.reason, **counters)
-            self.scribe.ended(end.ending, counters)
+            self.scribe.ended(end.ending, self.snapshot())
         return end.ending
 
     async def _live(self) -> do.End:
@@ -127,6 +125,8 @@ class CallSession:
             self._over.cancel()  # who posts from now on is late
             self._alarm.set(None)
             self._line.leave()
+            # What is on its way to the ear of a caller who has gone will not be heard.
+            self.scribe.cleared(self._caller.clear(tell=False), interrupted=False)
         return end
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -209,7 +209,8 @@ class CallSession:
 
     def snapshot(self) -> dict[str, int | float]:
         """Return all counters of the call, frozen."""
-        return self._caller.counters() | self._line.snapshot() | asdict(self._desk.counters)
+        talk: dict[str, int | float] = {"interruptions": self.scribe.interruptions}
+        return talk | self._caller.counters() | self._line.snapshot() | asdict(self._desk.counters)
 
 
 _EVENTS: dict[type[vatel.ServerMessage], on.Event] = {

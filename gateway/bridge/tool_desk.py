@@ -1,5 +1,6 @@
 """Where the agent's tool calls are handed in and their answers out: one answer each, whatever happens."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -78,7 +79,13 @@ class ToolDesk:
 
     async def _run(self, call: ToolCall, asker: AgentLeg | None) -> None:
         asked_at = self._now()
-        outcome = await self._run_tool(self._call, call)
+        try:
+            outcome = await self._run_tool(self._call, call)
+        except asyncio.CancelledError:
+            latency_ms = round((self._now() - asked_at) * 1000)
+            self.counters.tools_undeliverable += 1
+            self._scribe.tool_ran(ToolRun(call.id, call.name, "undeliverable", latency_ms, "", "call_ended"))
+            raise
         latency_ms = round((self._now() - asked_at) * 1000)
         status: Literal["ok", "error"] = "error" if outcome.failure else "ok"
         run = ToolRun(call.id, call.name, status, latency_ms, outcome.output, outcome.failure)

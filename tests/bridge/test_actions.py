@@ -175,7 +175,7 @@ def test_tools_pass_through() -> None:
     [
         (act.drain, []),
         (act.apologise, [do.PlayClip("apology")]),
-        (act.say_goodbye, [do.ClearCaller(), do.PlayClip("goodbye")]),
+        (act.say_goodbye, [do.ClearCaller(interrupted=False), do.PlayClip("goodbye")]),
     ],
 )
 def test_ways_out_all_drain(action: act.Action, first: list[do.Command]) -> None:

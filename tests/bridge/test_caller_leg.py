@@ -299,7 +299,7 @@ async def test_counters_name_both_directions() -> None:
 
     counters = call.leg.counters()
     assert all(isinstance(value, int) for value in counters.values())
-    assert (counters["caller_frames"], counters["agent_turns"], counters["interruptions"]) == (1, 1, 1)
+    assert (counters["caller_frames"], counters["agent_turns"]) == (1, 1)
     assert counters["agent_ms"] == 1000
     assert counters["cleared_ms"] == pytest.approx(500, abs=20)
     assert counters["pieces_sent"] >= 6

@@ -203,7 +203,7 @@ def test_tool_is_run_and_answered() -> None:
 def test_ended_by_command(event: on.Event, ending: Ending) -> None:
     """An end by command cuts in, says goodbye and hangs up; a second shutdown does not wait for that."""
     play = talking() >> event
-    expect(play, do.ClearCaller(), do.PlayClip("goodbye"), *LEAVING).is_in(State.DRAINING)
+    expect(play, do.ClearCaller(interrupted=False), do.PlayClip("goodbye"), *LEAVING).is_in(State.DRAINING)
     play >> on.ShutdownDue() << do.End(ending, hang_up=True)
 
 
@@ -212,7 +212,7 @@ def test_longest_call() -> None:
     play = Playbook(CallMachine(timers=Timers(call_s=60))) << do.ConnectAgent()
     play >> on.AgentReady()
     play.machine.agent_spoke()
-    expect(play.talk(60), do.ClearCaller(), do.PlayClip("goodbye"), *LEAVING)
+    expect(play.talk(60), do.ClearCaller(interrupted=False), do.PlayClip("goodbye"), *LEAVING)
     assert play.machine.ending == completed(Reason.TIME_LIMIT)
 
 

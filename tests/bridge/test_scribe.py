@@ -105,12 +105,23 @@ def test_interruption(desk: Desk) -> None:
     desk.scribe.agent_said("t1", vatel.ResponseText("t1", "Hello there", True))
     desk.now += 1
     desk.written()
-    desk.scribe.interrupted(Cleared((("t1", TurnHeard("t1", 500, 1000)),), 500))
+    desk.scribe.cleared(Cleared((("t1", TurnHeard("t1", 500, 1000)),), 500), interrupted=True)
 
     assert desk.written() == [
         entry(heard_ms=500, total_ms=1000, cut=True, heard_text="Hello"),
         Interrupted(2.5, 500),
     ]
+    assert desk.scribe.interruptions == 1
+
+
+def test_turn_cut_by_the_end_of_the_call(desk: Desk) -> None:
+    """A turn that the end of the call cut is told without an interruption."""
+    desk.scribe.agent_said("t1", vatel.ResponseText("t1", "Hello there", True))
+    desk.written()
+    desk.scribe.cleared(Cleared((("t1", TurnHeard("t1", 500, 1000)),), 500), interrupted=False)
+
+    assert [getattr(written, "cut", None) for written in desk.written()] == [True]
+    assert desk.scribe.interruptions == 0
 
 
 def test_plain_happenings(desk: Desk) -> None:

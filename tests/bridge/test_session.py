@@ -187,6 +187,24 @@ async def test_caller_hangs_up_during_a_tool_call() -> None:
         assert await stage.ended() == completed(Reason.CALLER_HUNG_UP)
     assert stage.tools.cancelled == 1
     assert stage.agent.answers == []
+    [run] = (each for each in stage.journaled if isinstance(each, ToolRun))
+    assert (run.status, run.detail, run.latency_ms) == ("undeliverable", "call_ended", 500)
+
+
+@on_virtual_time
+async def test_caller_hangs_up_on_the_agent() -> None:
+    """Of a turn that the caller hung up on, the transcript says what was heard; it is no interruption."""
+    async with Stage().play() as stage:
+        stage.agent.speak("t1", 5000, text="This is a rather long story about nothing")
+        await stage.talk(1.0)
+        stage.phone.hang_up()
+        assert await stage.ended() == completed(Reason.CALLER_HUNG_UP)
+    [entry] = stage.entries()
+    assert entry.cut
+    assert entry.heard_ms == pytest.approx(1000, abs=60)
+    assert entry.heard_text is not None
+    assert len(entry.heard_text) < len(entry.text)
+    assert stage.end().counters["interruptions"] == 0
 
 
 @on_virtual_time
