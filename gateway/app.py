@@ -205,6 +205,7 @@ async def serve(settings: Settings) -> int:
         await stop.wait()
         log.info("draining", live=gateway.registry.live, limit_s=calls.drain_max_s)
         await _leave(gateway.registry, settings, hurry)
+    gc.unfreeze()  # else the last calls' resamplers stay to the end, and their library calls them leaks
     log.info("stopped")
     return 0
 
