@@ -145,10 +145,10 @@ def test_call_that_outlasts_the_limit_hears_goodbye(drained: dict[str, Evidence]
 
 @pytest.mark.parametrize("scene", ["twice", "overdue"])
 def test_call_that_has_to_end_is_hung_up(drained: dict[str, Evidence], scene: str) -> None:
-    """Twilio is told to hang up, and nothing but a close that was meant stands in its debugger."""
+    """Twilio is told to hang up, and of the stream its debugger shows nothing but a close that was meant."""
     for report in drained[scene].reports:
         assert report.ending == "rest_completed"
-        assert [fault for fault in report.faults if fault.code not in NOISE] == []
+        assert [fault for fault in report.streams[0].faults if fault.code not in NOISE] == []
 
 
 def test_drain_limit_is_kept(drained: dict[str, Evidence]) -> None:
