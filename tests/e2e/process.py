@@ -18,6 +18,7 @@ from gateway.sandbox.server import Sandbox
 from gateway.sandbox.stage import Script
 from gateway.simulator.caller import Caller
 from gateway.simulator.options import CallOptions
+from gateway.simulator.promises import Limits
 from gateway.simulator.report import CallReport
 from gateway.simulator.simulator import Simulator
 from tests.e2e.town import ACCOUNT_SID, AGENT, AUTH_TOKEN
@@ -49,9 +50,11 @@ class GatewayProcess:
     lines: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def call(self, caller: Caller, options: CallOptions | None = None) -> CallReport:
+    async def call(
+        self, caller: Caller, options: CallOptions | None = None, limits: Limits | None = None
+    ) -> CallReport:
         """Make one call to its end."""
-        return await self.simulator.call(f"{self.url}/twilio/voice", caller, options=options)
+        return await self.simulator.call(f"{self.url}/twilio/voice", caller, options=options, limits=limits)
 
     async def read_log(self) -> None:
         """Collect the log until the process has closed it."""
@@ -134,22 +137,36 @@ async def outpost(
         simulator = await stack.enter_async_context(Simulator(ACCOUNT_SID, AUTH_TOKEN))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         port = free_port()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", "serve"),
-            cwd=ROOT,
-            env=_environment(port, sandbox, simulator, settings or {}),
-            stderr=asyncio.subprocess.PIPE,
-        )
+        environment = _environment(port, sandbox, simulator, settings or {})
+        process = await stack.enter_async_context(child("serve", environment=environment))
         gateway = GatewayProcess(f"http://127.0.0.1:{port}", process, simulator, sandbox, http)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(gateway.read_log())
-            try:
-                await gateway.logged("serving")
-                yield gateway
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                await process.wait()
+            await gateway.logged("serving")
+            yield gateway
+            if process.returncode is None:
+                process.kill()
+
+
+@asynccontextmanager
+async def child(
+    *words: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a command of the gateway's in a process of its own; kill it if it is still there at the end."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *words),
+        cwd=ROOT,
+        env=inherited | {"PYTHONPATH": str(ROOT)} | dict(environment or {}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 def _environment(
@@ -168,6 +185,4 @@ def _environment(
         "LOG__FORMAT": "json",
         **settings,
     }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    named = {f"GATEWAY_{name}": str(value) for name, value in values.items()}
-    return inherited | {"PYTHONPATH": str(ROOT)} | named
+    return {f"GATEWAY_{name}": str(value) for name, value in values.items()}
