@@ -136,4 +136,5 @@ Every promise held. To use a real number:
   1. Give the gateway a public https address, for example with a tunnel to port 8080.
   2. Set GATEWAY_PUBLIC_URL, GATEWAY_VATEL__API_KEY, GATEWAY_VATEL__AGENT_ID, GATEWAY_TWILIO__ACCOUNT_SID
      and GATEWAY_TWILIO__AUTH_TOKEN, then run: vatel-gateway serve
-  3. In Twilio's console set your number's voice webhook to <public URL>/twilio/voice (HTTP POST)."""
+  3. In Twilio's console set your number's voice webhook to <public URL>/twilio/voice (HTTP POST),
+     and its call status changes to <public URL>/twilio/status (HTTP POST)."""
