@@ -9,6 +9,7 @@ Number = int | str
 """Twilio writes numbers as strings; JSON numbers are accepted too."""
 
 _MAX_DIGITS = 18
+MAX_NUMBER = 10**_MAX_DIGITS - 1
 _SID = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 # The last base64 character before the padding, when its unused bits are zero (RFC 4648 section 3.5).
 _ONE_PAD = frozenset("AEIMQUYcgkosw048")
@@ -33,7 +34,7 @@ def number(field: str, value: Number) -> int:
         # isdecimal alone would let the digits of every other script pass.
         if len(value) <= _MAX_DIGITS and value.isdecimal() and value.isascii():
             return int(value)
-    elif 0 <= value < 10**_MAX_DIGITS:
+    elif 0 <= value <= MAX_NUMBER:
         return value
     raise CallerProtocolError(f"{field} must be a whole number of at most 18 digits", reason="bad_number")
 

@@ -4,8 +4,8 @@ Twilio speaks first (``Connected`` to ``Stop``, https://www.twilio.com/docs/voic
 the gateway answers with ``Play``, ``SetMark`` and ``Clear``. The simulator uses the same functions from the
 other side: ``dump_twilio`` and ``parse_gateway``.
 
-One typed decoder reads every message in any key order. A pattern over Twilio's real byte order was tried as a
-fast path in front of it and took twice as long (1.4-1.8 µs against 0.8 µs a frame), so there is none.
+Typed decoders read every message in any key order, frames of audio with one of their own. A pattern over
+Twilio's real byte order was tried as a fast path and took twice as long.
 """
 
 from collections.abc import Mapping
@@ -145,7 +145,7 @@ def parse(text: str | bytes) -> TwilioMessage:
     if len(text) > MAX_MESSAGE_CHARS:
         raise CallerProtocolError(f"a message has at most {MAX_MESSAGE_CHARS} characters", reason="too_big")
     try:
-        seen = wire.decode_twilio(text if isinstance(text, str) else text.decode())
+        return _read(text if isinstance(text, str) else text.decode())
     except msgspec.ValidationError as error:
         raise shape_error(str(error)) from None
     except RecursionError:
@@ -154,7 +154,22 @@ def parse(text: str | bytes) -> TwilioMessage:
         raise CallerProtocolError("the message is not Unicode text", reason="bad_encoding") from None
     except msgspec.DecodeError:
         raise CallerProtocolError("the message is not JSON", reason="bad_json") from None
-    return _media(seen) if isinstance(seen, wire.Media) else _message(seen)
+
+
+def _read(text: str) -> TwilioMessage:
+    """Read a frame of audio the short way; everything else, and what that way refuses, the strict one."""
+    try:
+        seen = wire.decode_frame(text)
+    except msgspec.DecodeError:
+        seen = None
+    # Outside the handler: what is raised here must not carry the decoder's words with it.
+    if seen is None:
+        strict = wire.decode_twilio(text)
+        return _media(strict) if isinstance(strict, wire.Media) else _message(strict)
+    body = seen.media
+    return Media(
+        seen.streamSid, seen.sequenceNumber, body.chunk, body.timestamp, payload(body.payload), body.track
+    )
 
 
 def _message(seen: wire.Connected | wire.Start | wire.Mark | wire.Dtmf | wire.Stop) -> TwilioMessage:

@@ -6,9 +6,11 @@ What Twilio may leave out, or simulators commonly do, has a default. Messages of
 because Twilio does (https://www.twilio.com/docs/api/errors/31951).
 """
 
+from typing import Annotated
+
 import msgspec
 
-from gateway.twilio.fields import Number
+from gateway.twilio.fields import MAX_NUMBER, Number
 
 ENCODING = "audio/x-mulaw"
 RATE_HZ = 8_000
@@ -62,6 +64,30 @@ class Media(msgspec.Struct, tag_field="event", tag="media", gc=False):
 
     sequenceNumber: Number
     media: MediaBody
+    streamSid: str
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+
+
+class FrameBody(msgspec.Struct, kw_only=True, gc=False):
+    """The body of a `Frame`."""
+
+    track: str = "inbound"
+    chunk: Count
+    timestamp: Count
+    payload: str
+
+
+class Frame(msgspec.Struct, tag_field="event", tag="media", gc=False):
+    """`Media` as it is read: its numbers, texts on the wire, become integers while it is decoded.
+
+    The decoder does in C what takes Python 0.8 µs a frame. It also takes numbers such as ``5.0`` and
+    ``1e3``, which Twilio does not write.
+    """
+
+    sequenceNumber: Count
+    media: FrameBody
     streamSid: str
 
 
@@ -144,6 +170,7 @@ class Clear(msgspec.Struct, tag_field="event", tag="clear", forbid_unknown_field
 FromTwilio = Connected | Start | Media | Mark | Dtmf | Stop
 FromGateway = Play | SetMark | Clear
 
+decode_frame = msgspec.json.Decoder(Frame, strict=False).decode
 decode_twilio = msgspec.json.Decoder(FromTwilio).decode
 decode_gateway = msgspec.json.Decoder(FromGateway).decode
 _encode = msgspec.json.Encoder().encode

@@ -80,3 +80,31 @@ def test_every_event_of_twilio_is_known_by_its_name(event: str) -> None:
     """A complaint about a field, not about the event, shows that the event was known."""
     with pytest.raises(msgspec.ValidationError, match="missing required field"):
         wire.decode_twilio(f'{{"event":"{event}"}}')
+
+
+def test_frame_reads_its_numbers_as_integers() -> None:
+    """Numbers written as texts, as Twilio does, arrive as integers; so do numbers."""
+    body = '"track":"inbound","chunk":"3","timestamp":"155","payload":"AA=="'
+    frame = wire.decode_frame(f'{{"event":"media","sequenceNumber":4,"media":{{{body}}},"streamSid":"MZ"}}')
+
+    assert frame == wire.Frame(4, wire.FrameBody(chunk=3, timestamp=155, payload="AA=="), "MZ")
+
+
+@pytest.mark.parametrize(
+    "number", ['"-1"', '"1000000000000000000"', '"٣"', '" 1"', '""', "true", "null", '"1.5"']
+)
+def test_frame_refuses_what_no_stream_numbers(number: str) -> None:
+    """What the short way refuses goes the strict one, which names the fault."""
+    text = (
+        f'{{"event":"media","sequenceNumber":"4","media":{{"chunk":{number},"timestamp":"1",'
+        '"payload":"AA=="},"streamSid":"MZ"}'
+    )
+
+    with pytest.raises(msgspec.ValidationError):
+        wire.decode_frame(text)
+
+
+def test_frame_decoder_takes_no_other_event() -> None:
+    """A mark, whose fields a frame has not, is left to the decoder of everything."""
+    with pytest.raises(msgspec.ValidationError):
+        wire.decode_frame('{"event":"mark","sequenceNumber":"4","streamSid":"MZ","mark":{"name":"x"}}')
