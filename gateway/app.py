@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
-import structlog
 from aiohttp import web
+from pydantic import SecretStr
 
 from gateway.api.health import Health
 from gateway.api.phone import Phone, PhoneConfig
@@ -27,24 +27,27 @@ from gateway.bridge.media import AGENT_RATE_HZ, CALLER_RATE_HZ, Downlink, Uplink
 from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.bridge.tool_desk import ToolOutcome
-from gateway.errors import ToolError, TwilioApiError
+from gateway.errors import ConfigError, ToolError, TwilioApiError
 from gateway.journal import Journal
 from gateway.records import CallInfo
 from gateway.settings import Settings
+from gateway.telemetry.log import get_logger
 from gateway.tools.webhook import ToolRequest, ToolWebhook, error_output
 from gateway.twilio.protocol import MediaStream
 from gateway.twilio.rest import TwilioClient
 from gateway.twilio.socket import CallerSocket
+from gateway.vatel.addresses import Addresses, AddressResolver
 from gateway.vatel.arguments import argument_values
 from gateway.vatel.messages import ToolCall
 from gateway.vatel.rest import VatelClient
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 _RESUME_MESSAGE = "Sorry, we were cut off for a moment. Please go on."
 _LAST_WORDS_S = 6.0
 _HURRIED_WORDS_S = 0.4
 _REST_TIMEOUT_S = 5.0
+_SECOND_TRY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Gateway:
 class _Parts:
     """What every call is put together from. Lives as long as the process."""
 
-    def __init__(self, settings: Settings, http: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, http: aiohttp.ClientSession, clock: Clock, addresses: Addresses
+    ) -> None:
         vatel, twilio = settings.vatel, settings.twilio
         self._settings = settings
         self._clock = clock
@@ -75,6 +80,7 @@ class _Parts:
             socket_url="ws" + vatel.base_url.removeprefix("http") + "/v1/connection",
             timeout_s=vatel.connect_timeout_s,
             resume_message=_RESUME_MESSAGE,
+            addresses=addresses,
         )
         self._webhook = ToolWebhook(http, settings.tools.url, settings.tools.deadline_s)
         self._twilio = (
@@ -131,12 +137,14 @@ class _Parts:
             log.warning("hang_up_failed", reason=error.reason, status=error.status)
 
 
-def _plain(secret: object) -> str:
-    return secret.get_secret_value() if hasattr(secret, "get_secret_value") else ""
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
 
 
 def _timers(settings: Settings) -> Timers:
     return Timers(
+        # One try whole, and time for another to succeed.
+        connect_s=settings.vatel.connect_timeout_s + _SECOND_TRY_S,
         agent_silent_s=settings.vatel.silence_timeout_s,
         caller_silent_s=settings.calls.no_media_timeout_s,
         drain_s=settings.calls.goodbye_max_s,
@@ -164,20 +172,23 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
         settings: complete for serving (see ``Settings.require_serving``).
         listener: a bound TCP socket; closed with the context.
     """
-    settings.require_serving()
     clock = Clock(asyncio.get_running_loop())
+    addresses = Addresses()
     async with AsyncExitStack() as stack:
         # One pool for all peers; nothing from the environment decides where our traffic goes.
         http = await stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+                connector=aiohttp.TCPConnector(
+                    limit=0, limit_per_host=0, resolver=AddressResolver(addresses)
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 # Nothing is unpacked, so that no body grows; then nothing may be asked for packed.
                 auto_decompress=False,
                 headers={"Accept-Encoding": "identity"},
             )
         )
-        parts = _Parts(settings, http, clock)
+        parts = _Parts(settings, http, clock, addresses)
         registry = Registry(
             max_active=settings.calls.max_active, token_ttl_s=settings.calls.stream_token_ttl_s
         )
@@ -194,8 +205,8 @@ async def serve(settings: Settings) -> int:
 
     A second signal ends the calls at once.
     """
-    calls = settings.calls
-    listener = socket.create_server((settings.host, settings.port), reuse_port=False)
+    settings.require_serving()
+    listener = _listen(settings.host, settings.port)
     stop, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stop, hurry)
     async with serving(settings, listener) as gateway:
@@ -203,11 +214,23 @@ async def serve(settings: Settings) -> int:
         gc.freeze()
         log.info("serving", port=gateway.port, public_url=settings.public_url)
         await stop.wait()
-        log.info("draining", live=gateway.registry.live, limit_s=calls.drain_max_s)
+        log.info("draining", live=gateway.registry.live, limit_s=settings.calls.drain_max_s)
         await _leave(gateway.registry, settings, hurry)
     gc.unfreeze()  # else the last calls' resamplers stay to the end, and their library calls them leaks
     log.info("stopped")
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {reason}; set GATEWAY_HOST or GATEWAY_PORT to a free one",
+            reason="cannot_listen",
+        ) from None
 
 
 async def _leave(registry: Registry, settings: Settings, hurry: asyncio.Event) -> None:

@@ -100,6 +100,14 @@ class TranscriptEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentJoined:
+    """The agent platform's session began; ``session_id`` is its name for it (and for its call record)."""
+
+    at_s: float
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolRun:
     """One tool call of the agent and what became of it.
 
@@ -164,4 +172,6 @@ class CallEnded:
     counters: dict[str, int | float]
 
 
-Happening = TranscriptEntry | ToolAsked | ToolRun | Interrupted | StateChanged | KeyPressed | CallEnded
+Happening = (
+    AgentJoined | TranscriptEntry | ToolAsked | ToolRun | Interrupted | StateChanged | KeyPressed | CallEnded
+)

@@ -226,8 +226,8 @@ async def test_agent_lost_is_replaced() -> None:
                 async for _, happening in watcher:
                     if isinstance(happening, StateChanged):
                         states.append(happening.state)
-                    if states == ["talking", "connecting", "talking"]:
-                        await line.hang_up()
+                        if states == ["talking", "connecting", "talking"]:
+                            await line.hang_up()
                     if isinstance(happening, CallEnded):
                         assert happening.counters["sessions"] == 2
                         break
@@ -239,8 +239,16 @@ async def test_settings_have_to_be_complete() -> None:
     """Without what taking calls needs nothing is served, and each missing key is named."""
     async with town() as place:
         with pytest.raises(ConfigError, match="GATEWAY_VATEL__API_KEY"):
-            async with serving(place.settings("echo", vatel={"api_key": None}), place.listener):
-                pass
+            await serve(place.settings("echo", vatel={"api_key": None}))
+
+
+async def test_port_that_is_taken_is_one_clear_line() -> None:
+    """A port that cannot be listened on is told with what to set, not with a traceback."""
+    async with town() as place:
+        port = place.listener.getsockname()[1]
+        settings = place.settings("echo").model_copy(update={"host": "127.0.0.1", "port": port})
+        with pytest.raises(ConfigError, match=rf"cannot listen on 127.0.0.1 port {port}: .*GATEWAY_PORT"):
+            await serve(settings)
 
 
 async def test_settings_reach_their_parts() -> None:

@@ -69,8 +69,8 @@ Action = Callable[[Facts, on.Event, float], list[do.Command]]
 
 
 def may_retry(facts: Facts, event: on.Event, now: float) -> bool:
-    """Hold if another attempt may help and one is left."""
-    return isinstance(event, on.AgentFailed) and event.retryable and facts.tries < 2
+    """Hold if another attempt may help: one at a call's start; after a loss, as long as there is time."""
+    return isinstance(event, on.AgentFailed) and event.retryable and (facts.tries < 2 or facts.losses > 0)
 
 
 def first_loss(facts: Facts, event: on.Event, now: float) -> bool:
@@ -79,8 +79,12 @@ def first_loss(facts: Facts, event: on.Event, now: float) -> bool:
 
 
 def pauses(facts: Facts, event: on.Event, now: float) -> bool:
-    """Hold if the agent's barge-in policy is to pause."""
-    return facts.barge_in == "pause"
+    """Hold if the agent's barge-in policy is to pause.
+
+    A start of speech that the platform made up, because words came without one, may have no stop.
+    """
+    made_up = isinstance(event, on.SpeechStarted) and event.emulated
+    return facts.barge_in == "pause" and not made_up
 
 
 def hung_up(facts: Facts, event: on.Event, now: float) -> bool:
@@ -116,7 +120,7 @@ def connect_again(facts: Facts, event: on.Event, now: float) -> list[do.Command]
     """Make the next attempt."""
     assert isinstance(event, on.AgentFailed)
     facts.tries += 1
-    return [do.ConnectAgent(event.after_s)]
+    return [do.ConnectAgent(event.after_s * (facts.tries - 1))]
 
 
 def reconnect(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
@@ -134,8 +138,8 @@ def await_session(facts: Facts, event: on.Event, now: float) -> list[do.Command]
 
 
 def begin_talking(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
-    """Stop what covered the wait."""
-    facts.disarm(on.ConnectExpired, on.FillerDue)
+    """Leave the waiting to the agent: the filler still covers a session that says nothing."""
+    facts.disarm(on.ConnectExpired)
     facts.arm(on.AgentSilent, now + facts.timers.agent_silent_s)
     return []
 
@@ -143,6 +147,11 @@ def begin_talking(facts: Facts, event: on.Event, now: float) -> list[do.Command]
 def fill(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
     """Give the caller a sign of life, and again later if it takes that long."""
     facts.arm(on.FillerDue, now + 2 * facts.timers.filler_s)
+    return [do.PlayClip("one_moment")]
+
+
+def fill_once(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
+    """Give the caller one sign of life: the agent may be waiting for them to speak first."""
     return [do.PlayClip("one_moment")]
 
 

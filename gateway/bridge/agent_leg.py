@@ -1,6 +1,7 @@
 """The agent's leg: one Vatel session, from minting its token to its close. A shell, no decisions."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
@@ -8,12 +9,17 @@ from typing import Protocol
 
 from gateway.bridge import events as on
 from gateway.errors import AgentConnectError, AgentProtocolError, VatelApiError
+from gateway.telemetry.log import get_logger
 from gateway.vatel import messages as vatel
 from gateway.vatel.protocol import AgentSession
 from gateway.vatel.socket import SocketClosed, close_meaning
 
+log = get_logger(__name__)
+
 # A socket above its high-water mark for so long is dead (reference: fault matrix, agent stalls).
 _STALLED_S = 5.0
+# Callers whose agents are lost together do not come back together.
+_BACK_OFF_S = (0.2, 0.6)
 _PERMANENT = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "tls"})
 
 
@@ -82,10 +88,10 @@ class AgentLeg:
         try:
             socket = await self._dial(so_far)
         except (VatelApiError, AgentConnectError) as error:
-            retry_after_s = getattr(error, "retry_after_s", None) or 0.0
-            self._listener.happened(
-                on.AgentFailed(error.reason, error.reason not in _PERMANENT, retry_after_s)
-            )
+            log.warning("agent_connect_failed", reason=error.reason)
+            retryable = error.reason not in _PERMANENT
+            after_s = getattr(error, "retry_after_s", None) or random.uniform(*_BACK_OFF_S)
+            self._listener.happened(on.AgentFailed(error.reason, retryable, after_s))
             return
         self._socket = self._opened = socket
         try:
@@ -165,7 +171,7 @@ class LineCounters:
     """Plain counters over all sessions of one call; read once, at its end."""
 
     sessions: int = 0
-    early_frames: int = 0
+    unsent_frames: int = 0
     dropped_frames: int = 0
     messages: int = 0
     ignored: int = 0
@@ -223,7 +229,7 @@ class AgentLine:
     def send_audio(self, audio: bytes) -> None:
         """Send caller audio; counted as early while no session is open."""
         if self._leg is None or not self._leg.open:
-            self.counters.early_frames += 1
+            self.counters.unsent_frames += 1
         else:
             self._leg.send_audio(audio)
 

@@ -7,6 +7,7 @@ pacing grows with the pieces sent and not with timers created.
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextvars import Context
 from itertools import count
 
 
@@ -74,7 +75,8 @@ class Clock:
             heapq.heappop(self._heap)  # an earlier wish of an alarm that changed its mind
         if self._heap:
             self._timer_at = self._heap[0][0]
-            self._timer = self._loop.call_at(self._timer_at, self._fire)
+            # In a context of its own: what one call binds to its log lines is not another's.
+            self._timer = self._loop.call_at(self._timer_at, self._fire, context=Context())
 
     def _fire(self) -> None:
         self._timer = None

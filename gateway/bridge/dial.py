@@ -26,14 +26,21 @@ class Dialer:
     """
 
     def __init__(
-        self, vatel: VatelClient, *, agent_id: str, socket_url: str, timeout_s: float, resume_message: str
+        self,
+        vatel: VatelClient,
+        *,
+        agent_id: str,
+        socket_url: str,
+        timeout_s: float,
+        resume_message: str,
+        addresses: Addresses,
     ) -> None:
         self._vatel = vatel
         self._agent_id = agent_id
         self._socket_url = socket_url
         self._timeout_s = timeout_s
         self._resume_message = resume_message
-        self._addresses = Addresses()
+        self._addresses = addresses
 
     async def dial(self, so_far: str) -> AgentSocket:
         """Open a session.

@@ -45,7 +45,9 @@ class AgentLost:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The agent's platform hears the caller speak."""
+    """The agent's platform hears the caller speak; ``emulated`` if only the words say so."""
+
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

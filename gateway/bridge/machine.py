@@ -47,7 +47,7 @@ class CallMachine:
         arrow = table.choose(self.state, event, self._facts, now)
         self.state = arrow.to
         if arrow.ending is not None and self._facts.ending is None:
-            detail = getattr(event, "detail", "")
+            detail = getattr(event, "detail", "") or arrow.ending.detail
             self._facts.ending = Ending(arrow.ending.result, arrow.ending.reason, detail)
         return arrow.do(self._facts, event, now)
 
@@ -70,4 +70,4 @@ class CallMachine:
 
     def agent_spoke(self) -> None:
         """Note that the agent's session gave a sign of life: it is not silent."""
-        self._facts.disarm(on.AgentSilent)
+        self._facts.disarm(on.AgentSilent, on.FillerDue)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import structlog
-
 from gateway.audio.heard import TurnHeard
 from gateway.bridge.conversation import Conversation
 from gateway.bridge.media import Cleared
 from gateway.journal import Journal
 from gateway.records import (
+    AgentJoined,
     CallEnded,
     CallInfo,
     Ending,
@@ -19,10 +18,11 @@ from gateway.records import (
     ToolAsked,
     ToolRun,
 )
+from gateway.telemetry.log import get_logger
 from gateway.vatel import messages as vatel
 from gateway.vatel.arguments import argument_values
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Scribe:
@@ -45,6 +45,12 @@ class Scribe:
         self._started_at = now()
         self.conversation = Conversation(before)
         self.interruptions = 0
+        self._session_id = ""
+
+    def agent_joined(self, session_id: str) -> None:
+        """Write down that a session of the agent began."""
+        self._session_id = session_id
+        self._append(AgentJoined(self._at_s(), session_id))
 
     def agent_said(self, turn_id: str, message: vatel.ResponseText) -> None:
         """Write down the text of an agent turn, by the turn's name within the call."""

@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
-import structlog
-
 from gateway.audio.heard import TurnHeard
 from gateway.bridge import commands as do
 from gateway.bridge import events as on
@@ -25,9 +23,10 @@ from gateway.bridge.scribe import Scribe
 from gateway.bridge.tool_desk import RunTool, ToolDesk
 from gateway.journal import Journal
 from gateway.records import CallInfo, Ending, Reason, Result
+from gateway.telemetry.log import get_logger
 from gateway.vatel import messages as vatel
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 _CLOSE_CODES = {Reason.CALLER_PROTOCOL: 1008, Reason.SHUTDOWN: 1001, Reason.INTERNAL_ERROR: 1011}
 
@@ -202,6 +201,10 @@ class CallSession:
                 self.scribe.caller_said(message)
             case vatel.ToolCall():
                 self.happened(on.ToolCalled(message))
+            case vatel.SpeechStarted(emulated):
+                self.happened(on.SpeechStarted(emulated))
+            case vatel.SessionStarted(session_id):
+                self.scribe.agent_joined(session_id)
             case _:
                 event = _EVENTS.get(type(message))
                 if event is not None:
@@ -214,7 +217,6 @@ class CallSession:
 
 
 _EVENTS: dict[type[vatel.ServerMessage], on.Event] = {
-    vatel.SpeechStarted: on.SpeechStarted(),
     vatel.SpeechStopped: on.SpeechStopped(),
     vatel.Interruption: on.Interruption(),
 }

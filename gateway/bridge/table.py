@@ -49,8 +49,8 @@ class Arrow:
     ending: Ending | None = None
 
 
-def _failed(reason: Reason) -> Ending:
-    return Ending(Result.FAILED, reason)
+def _failed(reason: Reason, detail: str = "") -> Ending:
+    return Ending(Result.FAILED, reason, detail)
 
 
 def _completed(reason: Reason) -> Ending:
@@ -64,13 +64,14 @@ ARROWS: tuple[Arrow, ...] = (
     Arrow(C, on.AgentReady, T, act.begin_talking),
     Arrow(C, on.AgentFailed, C, act.connect_again, when=act.may_retry),
     Arrow(C, on.AgentFailed, D, act.apologise, ending=_failed(Reason.AGENT_UNREACHABLE)),
-    Arrow(C, on.ConnectExpired, D, act.apologise, ending=_failed(Reason.AGENT_UNREACHABLE)),
+    Arrow(C, on.ConnectExpired, D, act.apologise, ending=_failed(Reason.AGENT_UNREACHABLE, "timeout")),
     Arrow(C, on.AgentSilent, D, act.apologise, ending=_failed(Reason.AGENT_SILENT)),
     Arrow(C, on.AgentLost, C, act.reconnect, when=act.first_loss),
     Arrow(C, on.AgentLost, D, act.apologise, ending=_failed(Reason.AGENT_LOST)),
     Arrow(C, on.AgentEnded, D, act.drain, ending=_completed(Reason.AGENT_ENDED)),
     Arrow(C, on.FillerDue, C, act.fill),
     Arrow(C, on.ToolAnswered, C, act.answer_tool),
+    Arrow(T, on.FillerDue, T, act.fill_once),
     Arrow(T, on.SpeechStarted, T, act.hold, when=act.pauses),
     Arrow(T, on.SpeechStarted, T),
     Arrow(T, on.SpeechStopped, T, act.release, when=act.pauses),

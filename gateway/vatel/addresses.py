@@ -5,6 +5,8 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 
+from aiohttp.abc import AbstractResolver, ResolveResult
+
 from gateway.errors import AgentConnectError
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -58,6 +60,44 @@ class Addresses:
         if not found or asyncio.get_running_loop().time() - seen_at > self._keep_s:
             raise AgentConnectError("the agent's host name has no address", reason="dns")
         return found
+
+
+class AddressResolver(AbstractResolver):
+    """Lets an aiohttp session look names up the same way, so that it outlives a DNS failure as well.
+
+    Args:
+        addresses: who looks up and remembers.
+    """
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host.
+
+        Raises:
+            OSError: there is no answer, and none remembered.
+        """
+        try:
+            found = await self._addresses.lookup(host, port)
+        except AgentConnectError as error:
+            raise OSError(str(error)) from None
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in found
+        ]
+
+    async def close(self) -> None:
+        """Hold nothing that has to be closed."""
 
 
 def _is_literal(host: str) -> bool:

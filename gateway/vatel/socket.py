@@ -145,10 +145,10 @@ async def _reach(
 async def _upgraded(connection: Connection, limits: Limits) -> AgentSocket:
     try:
         await connection.handshake.over.wait()
-    finally:
-        # Also when the deadline or a cancellation cuts the wait: no connection may outlive it.
-        if not connection.handshake.over.is_set():
-            connection.lose("given up")
+    except BaseException:
+        # The deadline or a cancellation, perhaps in the very turn the answer came: nobody owns it then.
+        connection.lose("given up")
+        raise
     if connection.handshake.refusal is not None:
         raise connection.handshake.refusal
     return AgentSocket(connection, limits)

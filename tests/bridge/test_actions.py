@@ -133,12 +133,53 @@ def test_open_socket_gets_its_time() -> None:
 
 
 def test_talking_ends_the_cover() -> None:
-    """A started session stops what covered the wait and has 20 s for its first words."""
+    """A started session has 20 s for its first words; the filler still covers it if it has none."""
     known = facts()
 
     assert act.begin_talking(known, on.AgentReady(), NOW) == []
     assert known.deadlines[on.AgentSilent] == 70.0
-    assert not {on.ConnectExpired, on.FillerDue} & known.deadlines.keys()
+    assert on.ConnectExpired not in known.deadlines
+    assert on.FillerDue in known.deadlines
+
+
+def test_filler_of_a_silent_session_comes_once() -> None:
+    """An agent that waits for the caller is covered by one sign of life, not by one every few seconds."""
+    known = facts()
+    known.disarm(on.FillerDue)
+
+    assert act.fill_once(known, on.FillerDue(), NOW) == [do.PlayClip("one_moment")]
+    assert on.FillerDue not in known.deadlines
+
+
+def test_after_a_loss_retries_go_on_while_there_is_time() -> None:
+    """At a call's start one retry is made; after a loss as many as the connect timer allows."""
+    failed = on.AgentFailed("unreachable", retryable=True)
+    known = facts()
+    known.tries = 2
+
+    assert not act.may_retry(known, failed, NOW)
+    known.losses = 1
+    assert act.may_retry(known, failed, NOW)
+    assert not act.may_retry(known, on.AgentFailed("unauthorized", retryable=False), NOW)
+
+
+def test_each_retry_waits_longer() -> None:
+    """The pause before a try grows with the tries."""
+    known = facts()
+    known.tries = 1
+    failed = on.AgentFailed("unreachable", retryable=True, after_s=0.5)
+
+    assert act.connect_again(known, failed, NOW) == [do.ConnectAgent(0.5)]
+    assert act.connect_again(known, failed, NOW) == [do.ConnectAgent(1.0)]
+
+
+def test_made_up_speech_does_not_pause() -> None:
+    """A start of speech that the platform made up may have no stop: it holds nothing."""
+    known = facts()
+    known.barge_in = "pause"
+
+    assert act.pauses(known, on.SpeechStarted(), NOW)
+    assert not act.pauses(known, on.SpeechStarted(emulated=True), NOW)
 
 
 def test_fill_comes_again() -> None:

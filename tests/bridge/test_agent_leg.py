@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -122,7 +123,10 @@ def test_failed_attempts(error: VatelApiError | AgentConnectError, event: on.Eve
     @on_virtual_time
     async def play() -> None:
         async with call_with(error) as call:
-            assert call.events == [event]
+            [failed] = call.events
+            assert isinstance(failed, on.AgentFailed)
+            assert replace(failed, after_s=0.0) == event
+            assert 0.2 <= failed.after_s <= 0.6
 
     play()
 
@@ -194,7 +198,7 @@ async def test_caller_audio_before_the_session_is_early() -> None:
         call.line.send_audio(FRAME)
 
     assert bytes(agent.audio) == FRAME
-    assert call.line.counters.early_frames == 3
+    assert call.line.counters.unsent_frames == 3
 
 
 @on_virtual_time

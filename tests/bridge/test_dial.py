@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.bridge.dial import Dialer
 from gateway.errors import AgentConnectError, VatelApiError
+from gateway.vatel.addresses import Addresses
 from gateway.vatel.rest import VatelClient
 
 AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
@@ -76,6 +77,7 @@ async def dialer(vatel: Vatel, timeout_s: float = 3.0) -> AsyncIterator[Dialer]:
                 socket_url=vatel.url.replace("http", "ws") + "/v1/connection",
                 timeout_s=timeout_s,
                 resume_message="Sorry, please go on.",
+                addresses=Addresses(),
             )
     finally:
         await runner.cleanup()
@@ -196,6 +198,7 @@ async def test_nobody_there() -> None:
             socket_url="ws://127.0.0.1:9/v1/connection",
             timeout_s=1.0,
             resume_message="",
+            addresses=Addresses(),
         )
         with pytest.raises(VatelApiError) as caught:
             await dial.dial("")

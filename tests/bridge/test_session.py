@@ -71,7 +71,7 @@ async def test_caller_audio_reaches_the_agent() -> None:
         assert abs(len(stage.agent.audio) // 48 - 2000) <= 50
     counters = stage.end().counters
     assert counters["caller_frames"] == 100
-    assert counters["early_frames"] + len(stage.agent.audio) / 960 == pytest.approx(100, abs=3)
+    assert counters["unsent_frames"] + len(stage.agent.audio) / 960 == pytest.approx(100, abs=3)
 
 
 @on_virtual_time
@@ -308,7 +308,7 @@ async def test_agent_that_never_answers() -> None:
         assert stage.phone.heard_ms == CLIP_MS["one_moment"]
         await stage.talk(10)
 
-        assert await stage.ended() == failed(Reason.AGENT_UNREACHABLE)
+        assert await stage.ended() == failed(Reason.AGENT_UNREACHABLE, "timeout")
     states = [(e.state, round(e.at_s)) for e in stage.journaled if isinstance(e, StateChanged)]
     assert states[0] == ("draining", 5)
     assert states[-1][0] == "ended"

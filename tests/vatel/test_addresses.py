@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from gateway.errors import AgentConnectError
-from gateway.vatel.addresses import Addresses, system_resolver
+from gateway.vatel.addresses import Addresses, AddressResolver, system_resolver
 from tests.virtual_time import on_virtual_time
 
 
@@ -140,3 +140,34 @@ async def test_the_system_knows_localhost() -> None:
 
     assert {"127.0.0.1", "::1"} & set(found)
     assert len(found) == len(set(found))
+
+
+async def test_http_session_outlives_a_dns_failure() -> None:
+    """An HTTP session that resolves through us uses the last good answer when DNS fails."""
+    answers: list[list[str]] = [["127.0.0.1", "::1"], []]
+
+    async def resolve(host: str, port: int) -> list[str]:
+        if found := answers.pop(0):
+            return found
+        raise OSError("no answer")
+
+    resolver = AddressResolver(Addresses(resolve=resolve))
+    first = await resolver.resolve("vatel.example", 443)
+    again = await resolver.resolve("vatel.example", 443)
+
+    assert [(each["host"], each["port"], each["family"]) for each in first] == [
+        ("127.0.0.1", 443, socket.AF_INET),
+        ("::1", 443, socket.AF_INET6),
+    ]
+    assert again == first
+    await resolver.close()
+
+
+async def test_http_session_is_told_when_there_is_no_answer() -> None:
+    """A name that was never resolved is an OSError, which aiohttp turns into a failed connection."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        raise OSError("no answer")
+
+    with pytest.raises(OSError, match="no address"):
+        await AddressResolver(Addresses(resolve=resolve)).resolve("vatel.example", 443)

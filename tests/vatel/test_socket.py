@@ -13,6 +13,7 @@ from websockets.http11 import Request, Response
 
 from gateway.errors import AgentConnectError
 from gateway.vatel.addresses import Addresses
+from gateway.vatel.keepalive import KeepAlive
 from gateway.vatel.socket import AgentSocket, Limits, SocketClosed, connect
 from tests.vatel.agent_host import TLS_FOLDER, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
@@ -590,3 +591,24 @@ def test_the_limits_are_what_the_reference_asks_for() -> None:
     assert limits.message_bytes > 10 * 64_000
     assert limits.ping_interval_s + limits.pong_timeout_s <= 15
     assert limits.close_timeout_s <= 1
+
+
+async def test_cancelled_in_the_turn_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who leaves in the very loop turn in which the agent answers leaves no connection behind."""
+    gone = asyncio.Event()
+    start = KeepAlive.start
+
+    async def agent(server: ServerConnection) -> None:
+        await server.wait_closed()
+        gone.set()
+
+    def start_and_cancel(keep_alive: KeepAlive) -> None:
+        start(keep_alive)
+        dialling.cancel()
+
+    monkeypatch.setattr(KeepAlive, "start", start_and_cancel)
+    async with websocket_host(agent) as url, asyncio.TaskGroup() as group:
+        dialling = group.create_task(dial(url))
+        async with asyncio.timeout(3):
+            await gone.wait()
+    assert dialling.cancelled()
