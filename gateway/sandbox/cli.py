@@ -9,6 +9,9 @@ from gateway.errors import ConfigError
 from gateway.sandbox.server import Sandbox
 from gateway.speech import extra
 
+_UNNOTICED_S = 0.3
+"""A preparation that takes longer is told."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the sandbox to a parser."""
@@ -31,17 +34,31 @@ async def run(args: argparse.Namespace) -> int:
     try:
         for assignment in args.switch:
             sandbox.switch(assignment)
+        await _prepare(sandbox)
         await sandbox.start(args.host, args.port)
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 2
-    sys.stdout.write(introduction(sandbox))
-    sys.stdout.flush()
+    _say(introduction(sandbox))
     try:
         await _stop_signal()
     finally:
         await sandbox.stop()
     return 0
+
+
+async def _prepare(sandbox: Sandbox) -> None:
+    """Warm up before anybody can call: who can connect finds it ready."""
+    notice = asyncio.get_running_loop().call_later(_UNNOTICED_S, _say, "Preparing speech ...\n")
+    try:
+        await sandbox.warm_up()
+    finally:
+        notice.cancel()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 async def _stop_signal() -> None:

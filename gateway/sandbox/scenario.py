@@ -100,6 +100,12 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return a step by its id."""
         return next(step for step in self.step if step.id == step_id)
 
+    @property
+    def fixed_lines(self) -> tuple[str, ...]:
+        """What the agent says word for word, whatever it hears."""
+        lines = (self.no_match, *(step.say for step in self.step))
+        return tuple(line for line in lines if line and "{" not in line)
+
     def after(self, step: Step, value: Value | None) -> Step | None:
         """Return the step that follows, given the value of the answer; None ends the call."""
         target = step.branch.get(str(value), step.next)

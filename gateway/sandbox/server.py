@@ -18,6 +18,7 @@ from gateway.sandbox.catalog import Entry, numbered_id, standard
 from gateway.sandbox.session import Session, SessionRecord
 from gateway.sandbox.stage import Exit, Opening, Script
 from gateway.sandbox.switches import Switches, with_switch
+from gateway.sandbox.talker import Talker
 from gateway.sandbox.tokens import Grant, Tokens
 from gateway.speech import extra
 
@@ -120,6 +121,18 @@ class Sandbox:
                 return entry
         names = ", ".join(entry.name for entry in self.agents)
         raise ConfigError(f"the sandbox has no agent {name!r}; it has {names}", reason="unknown_agent")
+
+    async def warm_up(self) -> None:
+        """Get the agents that speak ready, in a thread; without their extra there is nothing to get ready.
+
+        Not while a session goes on: it would stall.
+
+        Raises:
+            ConfigError: an agent's grammar or voice does not exist.
+        """
+        for entry in self.agents:
+            if isinstance(entry.script, Talker) and extra.available():
+                await asyncio.to_thread(entry.script.warm_up)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; :attr:`url` is set then.

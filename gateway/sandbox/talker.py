@@ -54,28 +54,51 @@ class Talker:
         """
         return _TalkingAgent(stage, self)
 
+    @property
+    def conversation(self) -> Scenario:
+        """The scenario it follows."""
+        return self.scenario or table_booking()
+
+    def learn(self) -> None:
+        """Load the recogniser's model and compile the grammars; blocks for 0.2 s, the second time not at all.
+
+        Raises:
+            ConfigError: the extra is missing, or a grammar is wrong.
+        """
+        for grammar in self.conversation.grammar.values():
+            stt.recogniser().learn(grammar.jsgf)
+
+    def warm_up(self) -> None:
+        """Do what a call can do without: :meth:`learn`, and render what is said word for word.
+
+        Blocks for half a second, mostly with Python's interpreter lock held: a call that goes on in the same
+        process meanwhile stands still.
+
+        Raises:
+            ConfigError: as for :meth:`learn`.
+        """
+        vad.speech(stt.RATE_HZ)
+        self.learn()
+        for line in self.conversation.fixed_lines:
+            tts.render(line, self.voice)
+
 
 class _TalkingAgent(Agent):
     def __init__(self, stage: Stage, script: Talker) -> None:
         super().__init__(stage)
         self._script = script
-        self._scenario = script.scenario or table_booking()
         self._ear = Ear(vad.speech(stt.RATE_HZ))
         self._delivery = Delivery(stage)
-        self._dialogue = Dialogue(self._scenario, self, first_message=stage.opening.first_message)
+        self._dialogue = Dialogue(script.conversation, self, first_message=stage.opening.first_message)
         self.at = stage.at
         self._next_interim_ms = 0
         self._calls = 0
         self._open_call = ""
 
     def on_start(self, now: float) -> None:
-        self.stage.work(self._prepare, lambda _done, _now: None)
+        # Nothing is left to do after a warm-up; without one the first message covers it.
+        self.stage.work(self._script.learn, lambda _done, _now: None)
         self._dialogue.on_start(now)
-
-    def _prepare(self) -> None:
-        """Load the recogniser's model and compile the grammars while the first message plays."""
-        for grammar in self._scenario.grammar.values():
-            stt.recogniser().learn(grammar.jsgf)
 
     def on_audio(self, audio: bytes, now: float) -> None:
         for heard in self._ear.push(audio):

@@ -7,7 +7,6 @@ for 30. Without the breath an event loop that shares the process gets the lock b
 system call: 15 calls at once were seen to stall for seconds.
 """
 
-import asyncio
 import threading
 import time
 from functools import cache
@@ -66,10 +65,6 @@ class Recogniser:
             decoder.end_utt()
             hypothesis = decoder.hyp()
             return str(hypothesis.hypstr) or None if hypothesis else None
-
-    async def hear(self, grammar: str, pcm: Pcm) -> str | None:
-        """Do :meth:`recognise` in a thread."""
-        return await asyncio.to_thread(self.recognise, grammar, pcm)
 
     def _search(self, grammar: str) -> str:
         name = self._names.get(grammar)

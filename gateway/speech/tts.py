@@ -4,7 +4,6 @@ The library keeps its voice, parameters and callback in globals, so the process 
 Rendering takes about 3 ms per second of speech; it runs in a thread, and what was said once is kept.
 """
 
-import asyncio
 import ctypes
 import threading
 from dataclasses import dataclass
@@ -121,8 +120,3 @@ def render(text: str, voice: Voice, rate_hz: int = 24_000) -> Pcm:
     samples: Pcm = pcm.astype(np.int16)
     samples.flags.writeable = False
     return samples
-
-
-async def speak(text: str, voice: Voice, rate_hz: int = 24_000) -> Pcm:
-    """Do :func:`render` in a thread."""
-    return await asyncio.to_thread(render, text, voice, rate_hz)

@@ -6,8 +6,13 @@ import socket
 
 import pytest
 
+from gateway.errors import ConfigError
 from gateway.sandbox import cli
 from gateway.sandbox.server import Sandbox
+from gateway.sandbox.talker import Talker
+from gateway.speech import extra, tts
+
+needs_speech = pytest.mark.skipif(not extra.available(), reason="the extra `demo` is not installed")
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -48,6 +53,30 @@ async def test_signal_stops_it_with_status_zero(
         os.kill(os.getpid(), number)
     assert serving.result() == 0
     assert "A local Vatel listens on http://127.0.0.1:" in shown
+
+
+@needs_speech
+async def test_slow_preparation_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for more than a moment reads what for."""
+    sandbox = Sandbox()
+    await cli._prepare(sandbox)  # from now on it takes no time
+    assert capsys.readouterr().out in ("", "Preparing speech ...\n")
+    await cli._prepare(sandbox)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(cli, "_UNNOTICED_S", 0.0)
+    await cli._prepare(sandbox)
+    assert capsys.readouterr().out == "Preparing speech ...\n"
+
+
+@needs_speech
+async def test_agent_that_cannot_speak_is_found_out_at_once() -> None:
+    """A voice that does not exist ends the preparation, not the first call."""
+    sandbox = Sandbox()
+    sandbox.add("martian", Talker(voice=tts.Voice("en-martian")))
+    with pytest.raises(ConfigError, match="no voice 'en-martian'"):
+        await cli._prepare(sandbox)
 
 
 async def test_bad_switch_is_status_two(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,3 +119,8 @@ def test_scenario_without_steps_is_refused() -> None:
     """There is nothing to say in it."""
     with pytest.raises(ConfigError, match="there is no step"):
         load('name = "empty"\nstep = []\n[grammar]\n')
+
+
+def test_lines_without_a_gap_to_fill_are_known_beforehand() -> None:
+    """What depends on an answer is no fixed line, what is said when nothing was understood is one."""
+    assert load(SMALL).fixed_lines == ("Sorry, I did not catch that.", "Shall I?")

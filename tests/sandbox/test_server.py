@@ -11,7 +11,8 @@ from gateway.sandbox.scripted import Silent
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.signals import sine
 from gateway.sandbox.switches import Switches
-from gateway.speech import extra
+from gateway.sandbox.talker import Talker
+from gateway.speech import extra, tts
 from gateway.vatel.decoding import decode_agent
 from gateway.vatel.messages import dump_input_audio
 
@@ -161,6 +162,14 @@ async def test_speaking_agent_without_its_extra_is_503(
     status, answer = await client.ask({"agent_id": client.sandbox.agent_id("table_booking")})
     assert status == 503
     assert "pip install 'vatel-gateway[demo]'" in answer["error"]
+
+
+async def test_warm_up_without_the_extra_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox whose speaking agent cannot work still gets ready for the others."""
+    monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
+    sandbox = Sandbox()
+    sandbox.add("martian", Talker(voice=tts.Voice("en-martian")))
+    await sandbox.warm_up()
 
 
 @pytest.mark.parametrize("query", ["", "?token=", "?token=abc", "?agentId=1"])

@@ -227,6 +227,28 @@ def test_every_word_of_the_scenario_has_a_pronunciation() -> None:
         stt.recogniser().learn(grammar.jsgf)
 
 
+def test_warm_talker_has_nothing_left_to_render(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a warm-up every line that is known beforehand comes out of the cache, as does every grammar."""
+    talker = Talker()
+    tts.render.cache_clear()
+    talker.warm_up()
+    before = tts.render.cache_info()
+    monkeypatch.setattr(stt.Recogniser, "_check_words", None)
+    talker.warm_up()
+    after = tts.render.cache_info()
+    assert before.misses == after.misses == len(table_booking().fixed_lines)
+
+
+def test_talker_converses_without_a_warm_up_too() -> None:
+    """A session learns what nobody learnt before it: the greeting covers it."""
+    talker = Talker(
+        scenario=load('name = "s"\n[grammar.a]\njsgf = "red | blue"\n[[step]]\nid = "b"\nsay = "Hi."')
+    )
+    ring(script=talker)
+    learnt = stt.recogniser()._names
+    assert "red | blue" in learnt
+
+
 def understand(grammar: str, text: str, seed: int) -> str | None:
     """Say a sentence on a telephone line to a grammar of the packaged scenario; return what decides."""
     tts.render.cache_clear()

@@ -80,7 +80,9 @@ async def test_loop_runs_on_while_speech_is_rendered() -> None:
     """Rendering happens in a thread: other tasks get their turns before it is done."""
     turns = 0
     async with asyncio.TaskGroup() as group:
-        speaking = group.create_task(tts.speak("This is said for the first time.", tts.AGENT_VOICE))
+        speaking = group.create_task(
+            asyncio.to_thread(tts.render, "This is said for the first time.", tts.AGENT_VOICE)
+        )
         while not speaking.done():
             turns += 1
             await asyncio.sleep(0)
