@@ -33,20 +33,18 @@ class Rule:
 
 RULES = (
     Rule(
-        ("twilio.validate_signatures", "public_url"),
-        lambda validate, url: validate or url is None or is_loopback(url_host(url)),
-        "twilio.validate_signatures may be false only while public_url is a loopback address: on a public "
-        "one anybody could start sessions on your Vatel key. Set it to true, or test on http://127.0.0.1",
+        ("twilio.validate_signatures", "host", "public_url"),
+        lambda validate, host, url: (
+            validate or (is_loopback(host) and (url is None or is_loopback(url_host(url))))
+        ),
+        "twilio.validate_signatures may be false only while both host and public_url are loopback addresses: "
+        "else anybody who reaches the gateway could start sessions on your Vatel key. Set it to true, or test "
+        "with host 127.0.0.1 and a public_url like http://127.0.0.1:8080",
     ),
     Rule(
         ("audio.lead_ms", "audio.buffer_ms"),
         lambda lead, buffer: bool(lead < buffer),
         "audio.lead_ms must be less than audio.buffer_ms, which has to hold it",
-    ),
-    Rule(
-        ("calls.drain_grace_s", "calls.drain_max_s"),
-        lambda grace, most: bool(grace <= most),
-        "calls.drain_grace_s must not exceed calls.drain_max_s: it is a part of it",
     ),
 )
 

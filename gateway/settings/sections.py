@@ -50,7 +50,8 @@ class TwilioSettings(Section):
     )
     api_base_url: ServiceUrl = Field(default="https://api.twilio.com", description="Twilio's REST API")
     validate_signatures: bool = Field(
-        default=True, description="refuse what Twilio has not signed; false only with a loopback public_url"
+        default=True,
+        description="refuse what Twilio has not signed; false only with loopback host and public_url",
     )
 
 
@@ -121,7 +122,7 @@ class CallSettings(Section):
         default=900.0,
         ge=0,
         le=86_400,
-        description="seconds live calls get after SIGTERM before a goodbye clip ends them",
+        description="seconds live calls get after that grace before a goodbye clip ends them",
     )
 
 

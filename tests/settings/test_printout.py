@@ -14,7 +14,11 @@ DEMO = EXAMPLE.with_name("demo.toml")
 
 def test_description_has_a_line_per_setting_with_its_source() -> None:
     """Each setting stands on one line with its value and where it came from."""
-    env = {"GATEWAY_PORT": "9000", "GATEWAY_TWILIO__VALIDATE_SIGNATURES": "no"}
+    env = {
+        "GATEWAY_PORT": "9000",
+        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_TWILIO__VALIDATE_SIGNATURES": "no",
+    }
     lines = describe(load({"audio.lead_ms": 80}, env)).splitlines()
     table = {name: rest for name, *rest in (re.split(r" {2,}", line) for line in lines)}
 
@@ -23,7 +27,8 @@ def test_description_has_a_line_per_setting_with_its_source() -> None:
     assert table["audio.lead_ms"] == ["80", "--audio-lead-ms"]
     assert table["twilio.validate_signatures"] == ["false", "GATEWAY_TWILIO__VALIDATE_SIGNATURES"]
     assert table["public_url"] == ["(not set)", "default"]
-    assert table["host"] == ["0.0.0.0", "default"]
+    assert table["host"] == ["127.0.0.1", "GATEWAY_HOST"]
+    assert table["vatel.base_url"] == ["https://api.vatel.ai", "default"]
 
 
 def test_description_hides_secrets_and_queries() -> None:

@@ -75,7 +75,9 @@ def test_other_variables_are_none_of_ours() -> None:
 )
 def test_environment_booleans_read_as_people_write_them(text: str, value: bool) -> None:
     """The usual words for yes and no work in the environment."""
-    assert load({}, {"GATEWAY_TWILIO__VALIDATE_SIGNATURES": text}).twilio.validate_signatures is value
+    env = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_TWILIO__VALIDATE_SIGNATURES": text}
+
+    assert load({}, env).twilio.validate_signatures is value
 
 
 def test_empty_variable_of_an_optional_setting_is_unset(tmp_path: Path) -> None:
@@ -272,7 +274,7 @@ def test_every_fault_of_every_source_is_in_one_error(tmp_path: Path) -> None:
         "GATEWAY_PORT",
         "GATEWAY_TWILIO__AUTH_TOKEN",
         f"{tmp_path}/gateway.toml",
-        "twilio.validate_signatures may be false only while public_url is a loopback address",
+        "twilio.validate_signatures may be false only while both host and public_url are loopback addresses",
     ]
     assert lines[1] == (
         "--audio-lead-ms: must be a valid integer; it means: milliseconds of speech sent ahead of what the "
