@@ -28,6 +28,31 @@ WHOLE = ("tests/test_architecture.py", "tests/e2e/", "tests/contract/", "tests/b
 
 DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base"}
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+IMPURE = {"asyncio", "aiohttp", "websockets", "socket", "ssl", "time", "random", "logging", "structlog"}
+# What the design wants pure: decisions, protocols and audio, without a loop, a clock or a socket.
+PURE = (
+    "audio/*.py",
+    "bridge/actions.py",
+    "bridge/commands.py",
+    "bridge/conversation.py",
+    "bridge/events.py",
+    "bridge/machine.py",
+    "bridge/media.py",
+    "bridge/table.py",
+    "simulator/playout.py",
+    "simulator/report.py",
+    "simulator/twiml.py",
+    "twilio/messages.py",
+    "twilio/protocol.py",
+    "twilio/signature.py",
+    "twilio/twiml.py",
+    "vatel/messages.py",
+    "vatel/protocol.py",
+)
+# Modules that say PURE and import one of those all the same, each with its reason. This list only shrinks.
+PURE_BUT = {
+    "gateway/demo/script.py": "pure but for the rendering of speech, as it says: asyncio.to_thread does that",
+}
 README_COMMANDS = ("pip install -e '.[demo]' && vatel-gateway demo", "pip install -e '.[dev]' && pytest")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -228,6 +253,49 @@ def test_every_module_can_be_imported_alone() -> None:
 
     assert [report["module"] for report in reports] == modules, run.stderr[-4000:]
     assert [report for report in reports if report["did"]] == []
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level names of all that a file imports anywhere in it, inside functions too."""
+    nodes = list(ast.walk(tree(path)))
+    whole = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    parts = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in whole | parts}
+
+
+def purity_contract() -> dict[str, list[str]]:
+    """Return the import contract that lists pure modules, as pyproject.toml declares it."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    [contract] = [one for one in tools["importlinter"]["contracts"] if one["type"] == "forbidden"]
+    declared: dict[str, list[str]] = contract
+    return declared
+
+
+def says_pure(path: Path) -> bool:
+    """Tell whether a file's docstring calls it PURE."""
+    return re.search(r"\bPURE\b", ast.get_docstring(tree(path)) or "") is not None
+
+
+@pytest.mark.parametrize("source", [path for path in SOURCES if says_pure(path)], ids=named)
+def test_module_that_says_pure_is_pure(source: Path) -> None:
+    """Whoever calls itself PURE imports no loop, socket, clock, chance or log, not even inside a function."""
+    assert bool(imports(source) & IMPURE) is (named(source) in PURE_BUT), f"{imports(source) & IMPURE}"
+
+
+@pytest.mark.parametrize("pattern", PURE)
+def test_what_must_be_pure_is_held_to_it(pattern: str) -> None:
+    """Each module that the design wants pure says so, or it or its package is in the import contract."""
+    contract = [f"{name}." for name in purity_contract()["source_modules"]]
+    wanted = sorted((ROOT / "gateway").glob(pattern))
+    held = [path for path in wanted if says_pure(path) or f"{module(path)}.".startswith(tuple(contract))]
+
+    assert wanted
+    assert held == wanted
+
+
+def test_import_contract_forbids_the_same() -> None:
+    """Import-linter, which follows imports of imports, bars the modules that this file bars."""
+    assert set(purity_contract()["forbidden_modules"]) == IMPURE
 
 
 def test_only_the_settings_read_the_environment() -> None:
