@@ -37,7 +37,8 @@ WORKDIR /tmp
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 
-# The live port wherever GATEWAY_PORT puts it, and never through a proxy that the environment names.
+# Asks GATEWAY_PORT, or 8080 without it, and never through a proxy that the environment names. It knows no
+# port set in the TOML file or by --port: set the variable instead, or bring a health check of your own.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + (os.environ.get('GATEWAY_PORT') or '8080') + '/healthz', timeout=2)"]
 
