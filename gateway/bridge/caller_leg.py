@@ -176,7 +176,7 @@ class CallerLeg:
         wishes = (self._downlink.next_deadline(), self._give_up_on_mark_at)
         return min((wish for wish in wishes if wish is not None), default=None)
 
-    def counters(self) -> dict[str, int]:
+    def counters(self) -> dict[str, int | float]:
         """Return what was counted on both directions of the leg, by name; bad messages by reason as well."""
         stream, downlink, playout = (
             self._stream.counters,
@@ -194,6 +194,7 @@ class CallerLeg:
             + stream.marks_unprompted,
             "agent_turns": downlink.turns,
             "agent_ms": downlink.agent_bytes // _AGENT_BYTES_PER_MS,
+            "agent_dbfs": round(self._downlink.level.rms_dbfs, 1),
             "agent_late_bytes": downlink.late_bytes,
             "pieces_sent": playout.pieces,
             "pieces_dropped": self.dropped,

@@ -212,7 +212,10 @@ class CallSession:
 
     def snapshot(self) -> dict[str, int | float]:
         """Return all counters of the call, frozen."""
-        talk: dict[str, int | float] = {"interruptions": self.scribe.interruptions}
+        talk: dict[str, int | float] = {
+            "interruptions": self.scribe.interruptions,
+            "caller_dbfs": round(self._uplink.level.rms_dbfs, 1),
+        }
         return talk | self._caller.counters() | self._line.snapshot() | asdict(self._desk.counters)
 
 

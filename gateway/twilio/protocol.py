@@ -1,7 +1,7 @@
 """The order of a media stream: ``connected``, ``start``, then media, marks and keys, then ``stop``.
 
 No I/O and no clock: text in, messages out, and the texts to send back. Gaps are counted, never repaired here:
-``Media.timestamp_ms`` tells the audio chain where a piece belongs.
+what Twilio threw away stays missing.
 """
 
 from enum import StrEnum
