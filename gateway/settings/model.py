@@ -38,8 +38,8 @@ RULES = (
             validate or (is_loopback(host) and (url is None or is_loopback(url_host(url))))
         ),
         "twilio.validate_signatures may be false only while both host and public_url are loopback addresses: "
-        "else anybody who reaches the gateway could start sessions on your Vatel key. Set it to true, or test "
-        "with host 127.0.0.1 and a public_url like http://127.0.0.1:8080",
+        "else anybody who reaches the gateway could start sessions on your Vatel key. Set it to true, or "
+        "test with host 127.0.0.1 and a public_url like http://127.0.0.1:8080",
     ),
     Rule(
         ("audio.lead_ms", "audio.buffer_ms"),
