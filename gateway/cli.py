@@ -4,23 +4,23 @@ Each command imports what it needs when it runs, so that ``--help`` and mistakes
 """
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.errors import GatewayError
 
 Command = Callable[[argparse.Namespace], int]
+T = TypeVar("T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 done, 1 it failed, 2 it was called wrongly."""
     words = sys.argv[1:] if argv is None else list(argv)
-    arguments = _parser(words[0] if words else "").parse_args(words)
-    command: Command = arguments.run
     try:
+        arguments = _parser(words[0] if words else "").parse_args(words)  # imports what the command needs
+        command: Command = arguments.run
         return command(arguments)
     except GatewayError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the command line's own voice
@@ -49,14 +49,16 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _run(work: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine on the fastest loop there is."""
+def _run(work: Callable[[T], Coroutine[Any, Any, int]], given: T) -> int:
+    """Run a command's coroutine on the fastest loop there is."""
+    import asyncio
+
     try:
         import uvloop
     except ImportError:  # Windows
-        return asyncio.run(work)
+        return asyncio.run(work(given))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        return runner.run(work(given))
 
 
 def _serve_flags(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +75,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     loaded = settings.load(settings.overrides(arguments))
     loaded.require_serving()
     log.configure(loaded.log.level, loaded.log.format, secrets=loaded.secrets())
-    return _run(serve(loaded))
+    return _run(serve, loaded)
 
 
 def _config(arguments: argparse.Namespace) -> int:
@@ -92,7 +94,7 @@ def _demo_flags(parser: argparse.ArgumentParser) -> None:
 def _demo(arguments: argparse.Namespace) -> int:
     from gateway.demo import run
 
-    return _run(run.run(arguments))
+    return _run(run.run, arguments)
 
 
 def _simulate_flags(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +106,7 @@ def _simulate_flags(parser: argparse.ArgumentParser) -> None:
 def _simulate(arguments: argparse.Namespace) -> int:
     from gateway.simulator import cli
 
-    return _run(cli.run(arguments))
+    return _run(cli.run, arguments)
 
 
 def _sandbox_flags(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +118,7 @@ def _sandbox_flags(parser: argparse.ArgumentParser) -> None:
 def _sandbox(arguments: argparse.Namespace) -> int:
     from gateway.sandbox import cli
 
-    return _run(cli.run(arguments))
+    return _run(cli.run, arguments)
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Command]] = {

@@ -1,5 +1,6 @@
 """The command line as a person meets it."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -66,6 +67,31 @@ def test_config_shows_what_is_in_force(capsys: pytest.CaptureFixture[str]) -> No
 
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("audio.lead_ms")]
     assert line.split() == ["audio.lead_ms", "150", "--audio-lead-ms"]
+
+
+def test_ctrl_c_while_a_command_is_being_loaded_is_no_crash(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who changes their mind in the first moment gets the shell back, not a traceback."""
+
+    def change_of_mind(_parser: argparse.ArgumentParser) -> None:
+        raise KeyboardInterrupt
+
+    what, _, command = cli._COMMANDS["demo"]
+    monkeypatch.setitem(cli._COMMANDS, "demo", (what, change_of_mind, command))
+
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_command_line_itself_is_light() -> None:
+    """Mistakes and Ctrl-C are answered at once: loop, audio and settings wait for a command."""
+    code = "import sys, gateway.cli; print({'asyncio', 'numpy', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
+    )
+
+    assert done.stdout == "set()\n"
 
 
 def test_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
