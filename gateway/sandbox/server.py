@@ -60,15 +60,14 @@ class Sandbox:
 
     Args:
         api_key: the organization key clients must show; None makes one up.
-        token_ttl_s: how long a session token is good for.
     """
 
-    def __init__(self, *, api_key: str | None = None, token_ttl_s: float = 60.0) -> None:
+    def __init__(self, *, api_key: str | None = None) -> None:
         self.api_key = api_key or f"sandbox-{secrets.token_hex(12)}"
         self.url = ""
         self.records: deque[SessionRecord] = deque(maxlen=_KEPT_RECORDS)
         self._entries = {entry.agent_id: entry for entry in standard()}
-        self._tokens = Tokens(secrets.token_bytes(32), token_ttl_s)
+        self._tokens = Tokens(secrets.token_bytes(32))
         self._sessions: set[Session] = set()
         self._runner: web.AppRunner | None = None
 
@@ -191,7 +190,10 @@ class Sandbox:
         scopes = ("voice", "chat") if wanted.chat else ("voice",)
         grant = Grant(entry.agent_id, scopes, wanted.opening)
         now = asyncio.get_running_loop().time()
-        token = self._tokens.mint(grant, now, int(datetime.now(UTC).timestamp()))
+        issued_at = int(datetime.now(UTC).timestamp())
+        token = self._tokens.mint(grant, now, issued_at, entry.switches.token_ttl_s)
+        if entry.switches.used_token:
+            self._tokens.claim(token, now)
         return web.json_response({"token": token})
 
     async def _connection(self, request: web.Request) -> web.StreamResponse:

@@ -30,6 +30,9 @@ T = TypeVar("T")
 _STALLED_BYTES = 8 * 1024 * 1024
 """Unsent audio (2 minutes) at which a client counts as gone: what it does not read is not kept for ever."""
 
+_ANSWER_S = 1.0
+"""How long the answer to a bare close is waited for."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -88,11 +91,12 @@ class Session:
         try:
             async with asyncio.TaskGroup() as group:
                 self._jobs = group
-                children = [group.create_task(self._read()), group.create_task(self._start())]
+                reading = group.create_task(self._read())
+                children = [reading, group.create_task(self._start())]
                 how = await self._exit
                 self._stop_timers()
                 if how is not None:
-                    await self._leave(how)
+                    await self._leave(how, reading)
                 for child in children:
                     child.cancel()
         finally:
@@ -193,9 +197,12 @@ class Session:
         if not self._exit.done():
             self._exit.set_result(how or Exit(self.switches.close_code))
 
-    async def _leave(self, how: Exit) -> None:
+    async def _leave(self, how: Exit, reading: asyncio.Task[None]) -> None:
         self.record.close_code = how.code
-        if how.code != 1006:
+        if how.code == 1005:
+            self._transport.write(wire.BARE_CLOSE)
+            await asyncio.wait([reading], timeout=_ANSWER_S)
+        elif how.code != 1006:
             await self._socket.close(code=how.code)
         elif how.reset:
             connection: socket.socket = self._transport.get_extra_info("socket")

@@ -37,7 +37,7 @@ class Exit:
     """How a socket ends, when an agent wants it otherwise than its switches say.
 
     Attributes:
-        code: a close code; 1006 drops the connection without a close frame.
+        code: a close code; 1005 sends a close frame without one, 1006 drops the connection without a frame.
         reset: with 1006, end by RST rather than FIN.
     """
 

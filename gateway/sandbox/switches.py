@@ -9,10 +9,27 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from gateway.errors import ConfigError
 from gateway.vatel.messages import Dialect
 
+_STATUS = ((0, 0), (100, 599))
+_DELAY_S = ((0, 600),)
+_RANGES: dict[str, tuple[tuple[float, float], ...]] = {
+    "chunk_ms": ((1, 60_000),),
+    "pace": ((0, 1_000),),
+    "close_code": ((1000, 1003), (1005, 1011), (3000, 4999)),
+    "started_delay_s": _DELAY_S,
+    "upgrade_delay_s": _DELAY_S,
+    "upgrade_status": _STATUS,
+    "token_delay_s": _DELAY_S,
+    "token_status": _STATUS,
+    "token_ttl_s": _DELAY_S,
+}
+"""What each number may be, ends included."""
+
 
 @dataclass(frozen=True, slots=True)
 class Switches:
     """How a sandbox agent's session departs from the plain contract.
+
+    A value outside its range raises ConfigError.
 
     Attributes:
         empty: payload of the messages that carry nothing.
@@ -29,13 +46,16 @@ class Switches:
         binary_frame: send a binary frame after ``session_started``.
         duplicate_tool_calls: send every ``tool_call`` twice.
         ended_message: send ``session_ended`` before the end.
-        close_code: how the socket ends; 1006 drops the connection without a close frame.
+        close_code: how the socket ends; 1005 (or ``none``) closes without a code, 1006 drops the connection
+            without a close frame.
         never_end: the agent's own end is ignored: only the client ends the session.
         started_delay_s: wait before ``session_started``.
         upgrade_delay_s: wait before the upgrade is answered.
         upgrade_status: refuse the upgrade with this status; 0 accepts it.
         token_delay_s: wait before a token is answered.
         token_status: refuse tokens with this status; 0 mints them.
+        token_ttl_s: how long a token is good for; 0 hands out expired ones.
+        used_token: hand out tokens that are used up already.
         refuse_variables: answer 400 to ``variables``, as deployments before them do.
     """
 
@@ -60,13 +80,15 @@ class Switches:
     upgrade_status: int = 0
     token_delay_s: float = 0.0
     token_status: int = 0
+    token_ttl_s: float = 60.0
+    used_token: bool = False
     refuse_variables: bool = False
 
     def __post_init__(self) -> None:
-        if self.chunk_ms < 1:
-            raise ConfigError(f"switch chunk_ms must be at least 1, not {self.chunk_ms}", reason="bad_switch")
-        if self.pace < 0:
-            raise ConfigError(f"switch pace must not be negative: {self.pace}", reason="bad_switch")
+        for name, ranges in _RANGES.items():
+            value = getattr(self, name)
+            if not any(low <= value <= high for low, high in ranges):  # NaN is in no range
+                raise _unfit(name, f"{value} is out of range")
 
     @property
     def dialect(self) -> Dialect:
@@ -76,6 +98,7 @@ class Switches:
         )
 
 
+_NO_CLOSE_CODE = 1005
 _TYPES: dict[str, Any] = get_type_hints(Switches)
 _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True}
 _BOOLEANS |= {"false": False, "off": False, "no": False, "0": False}
@@ -90,25 +113,38 @@ def with_switch(switches: Switches, assignment: str) -> Switches:
     Raises:
         ConfigError: there is no such switch, or the value does not fit it.
     """
-    name, _, text = assignment.partition("=")
+    name, given, text = (part.strip() for part in assignment.partition("="))
     known = [field.name for field in fields(Switches)]
     if name not in known:
         raise ConfigError(f"no switch {name!r}; there are: {', '.join(known)}", reason="bad_switch")
+    if not given:
+        raise _unfit(name, "has no value")
     try:
-        changes: dict[str, Any] = {name: _value(_TYPES[name], text.strip())}
+        changes: dict[str, Any] = {name: _value(name, text)}
     except (KeyError, ValueError):
-        raise ConfigError(f"switch {name}: {text!r} is no {_described(name)}", reason="bad_switch") from None
+        raise _unfit(name, f"{text!r} is not what it takes") from None
     return replace(switches, **changes)
 
 
-def _value(kind: Any, text: str) -> object:
+def _value(name: str, text: str) -> object:
+    kind = _TYPES[name]
     if get_origin(kind) is Literal:
         return {choice: choice for choice in get_args(kind)}[text]
-    return _BOOLEANS[text.lower()] if kind is bool else kind(text)
+    if kind is bool:
+        return _BOOLEANS[text.lower()]
+    return _NO_CLOSE_CODE if name == "close_code" and text == "none" else kind(text)
+
+
+def _unfit(name: str, fault: str) -> ConfigError:
+    return ConfigError(f"switch {name}: {fault}; give {_described(name)}", reason="bad_switch")
 
 
 def _described(name: str) -> str:
     kind = _TYPES[name]
     if get_origin(kind) is Literal:
-        return "value of " + ", ".join(get_args(kind))
-    return {bool: "true or false", int: "whole number", float: "number"}[kind]
+        return "one of " + ", ".join(get_args(kind))
+    if kind is bool:
+        return "true or false"
+    ranges = [f"{low} to {high}" if low != high else f"{low}" for low, high in _RANGES[name]]
+    extra = " or none" if name == "close_code" else ""
+    return ("a whole number, " if kind is int else "a number, ") + ", ".join(ranges) + extra

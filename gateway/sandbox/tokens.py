@@ -34,22 +34,21 @@ class Tokens:
 
     Args:
         secret: signs the tokens.
-        ttl_s: how long a token is good for.
     """
 
-    def __init__(self, secret: bytes, ttl_s: float) -> None:
+    def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._ttl_s = ttl_s
         self._serial = 0
         self._open: dict[str, tuple[float, Grant]] = {}
         self._spent: dict[str, float] = {}
 
-    def mint(self, grant: Grant, now: float, issued_at: int) -> str:
+    def mint(self, grant: Grant, now: float, issued_at: int, ttl_s: float = 60.0) -> str:
         """Return a token for a grant.
 
         Args:
             now: seconds, monotonic: what expiry goes by.
             issued_at: seconds since 1970, for the claims people read.
+            ttl_s: how long the token is good for.
         """
         self._forget(now)
         self._serial += 1
@@ -58,13 +57,13 @@ class Tokens:
             "agent_id": str(grant.agent_id),
             "scopes": list(grant.scopes),
             "iat": issued_at,
-            "exp": issued_at + int(self._ttl_s),
+            "exp": issued_at + int(ttl_s),
         }
         parts = ({"alg": "HS256", "typ": "JWT"}, claims)
         body = ".".join(_encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
         signature = hmac.new(self._secret, body.encode(), hashlib.sha256).digest()
         token = f"{body}.{_encode(signature)}"
-        self._open[token] = (now + self._ttl_s, grant)
+        self._open[token] = (now + ttl_s, grant)
         return token
 
     def claim(self, token: str, now: float) -> Grant | Refusal:

@@ -8,6 +8,9 @@ import struct
 _FIN = 0x80
 _TEXT, _BINARY = 0x1, 0x2
 
+BARE_CLOSE = bytes((_FIN | 0x8, 0))
+"""A close frame without a code: what the other side makes of it is called 1005."""
+
 
 def text_frame(payload: bytes) -> bytes:
     """Return a text frame; that the payload is UTF-8 is the sender's affair."""

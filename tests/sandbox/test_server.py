@@ -186,14 +186,15 @@ async def test_forged_token_is_401(client: Client) -> None:
     assert client.sandbox.live_sessions == 0
 
 
-async def test_expired_token_is_401() -> None:
-    """A token past its time is refused before the upgrade."""
-    sandbox = Sandbox(api_key="key", token_ttl_s=0.0)
-    await sandbox.start()
-    async with ClientSession() as http:
-        client = Client(sandbox, http)
-        assert (await client.refused(f"?token={await client.token()}"))[0] == 401
-    await sandbox.stop()
+@pytest.mark.parametrize("switch", ["token_ttl_s=0", "used_token=true"])
+async def test_expired_or_used_token_is_401(client: Client, switch: str) -> None:
+    """With either switch tokens are handed out that open nothing; other agents' tokens do."""
+    client.sandbox.switch(f"echo.{switch}")
+    assert await client.refused(f"?token={await client.token()}") == (401, b"")
+    assert client.sandbox.live_sessions == 0
+    socket = await client.open(await client.token(client.sandbox.agent_id("tone")))
+    assert (await socket.receive()).json()["type"] == "session_started"
+    await socket.close()
 
 
 async def test_agent_and_version_in_the_query_are_ignored(client: Client) -> None:

@@ -90,7 +90,7 @@ async def test_agents_end_is_announced_then_closed() -> None:
     assert (code, record.close_code) == (1000, 1000)
 
 
-@pytest.mark.parametrize("code", [1000, 1006, 1011])
+@pytest.mark.parametrize("code", [1000, 1005, 1006, 1011, 3000, 4999])
 async def test_bare_close_comes_without_a_word(code: int) -> None:
     """With the switches the socket just closes, in the way asked for."""
     switches = Switches(ended_message=False, close_code=code)
@@ -110,6 +110,19 @@ async def test_rude_end_reaches_the_client(manner: Manner, code: int) -> None:
     frame = closed.sent if manner in {"junk", "bad_utf8"} else closed.rcvd
     assert (frame.code if frame else 1006) == code
     assert record.over.is_set()
+
+
+async def test_client_that_never_answers_a_bare_close_is_left_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The close without a code is waited for, but not for ever."""
+    monkeypatch.setattr("gateway.sandbox.session._ANSWER_S", 0.05)
+    switches = Switches(close_code=1005)
+    async with session(Tone(duration_s=0.02, end_after=True), switches) as (client, record):
+        client.transport.pause_reading()
+        await record.over.wait()
+        client.transport.resume_reading()
+    assert record.close_code == 1005
 
 
 async def test_never_ending_agent_waits_for_the_client() -> None:

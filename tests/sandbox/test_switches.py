@@ -1,7 +1,9 @@
+from dataclasses import fields
+
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.sandbox.switches import Switches, with_switch
+from gateway.sandbox.switches import _RANGES, Switches, with_switch
 from gateway.vatel.messages import Dialect
 
 
@@ -20,6 +22,9 @@ def test_defaults_are_what_the_live_service_does() -> None:
         ("ended_message=off", "ended_message", False),
         ("interim=No", "interim", False),
         ("close_code=1011", "close_code", 1011),
+        ("close_code=none", "close_code", 1005),
+        ("used_token=on", "used_token", True),
+        (" token_ttl_s = 0 ", "token_ttl_s", 0.0),
         ("pace=0", "pace", 0.0),
         ("chunk_ms= 20 ", "chunk_ms", 20),
     ],
@@ -46,20 +51,65 @@ def test_unknown_switch_is_answered_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("empty=none", "'none' is no value of null, object, absent"),
-        ("interim=perhaps", "'perhaps' is no true or false"),
-        ("close_code=soon", "'soon' is no whole number"),
-        ("pace", "'' is no number"),
+        ("empty=none", "switch empty: 'none' is not what it takes; give one of null, object, absent"),
+        ("interim=perhaps", "switch interim: 'perhaps' is not what it takes; give true or false"),
+        (
+            "close_code=soon",
+            "switch close_code: 'soon' is not what it takes; give a whole number, "
+            "1000 to 1003, 1005 to 1011, 3000 to 4999 or none",
+        ),
+        ("pace", "switch pace: has no value; give a number, 0 to 1000"),
+        ("pace=", "switch pace: '' is not what it takes; give a number, 0 to 1000"),
+        ("chunk_ms=2.5", "switch chunk_ms: '2.5' is not what it takes; give a whole number, 1 to 60000"),
+        (
+            "upgrade_status=99",
+            "switch upgrade_status: 99 is out of range; give a whole number, 0, 100 to 599",
+        ),
     ],
 )
-def test_value_that_does_not_fit_is_named(assignment: str, message: str) -> None:
-    """The error says what the switch takes."""
-    with pytest.raises(ConfigError, match=message):
+def test_value_that_does_not_fit_is_told_with_the_fix(assignment: str, message: str) -> None:
+    """The error names the switch, what is wrong with its value, and what it takes."""
+    with pytest.raises(ConfigError) as caught:
         with_switch(Switches(), assignment)
+    assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("assignment", ["chunk_ms=0", "pace=-1"])
-def test_impossible_delivery_is_refused(assignment: str) -> None:
-    """No chunk is empty and no pace is negative."""
-    with pytest.raises(ConfigError, match="must"):
-        with_switch(Switches(), assignment)
+@pytest.mark.parametrize(
+    ("name", "inside", "outside"),
+    [
+        ("chunk_ms", ["1", "60000"], ["0", "-1", "60001"]),
+        ("pace", ["0", "1000"], ["-0.1", "nan", "inf", "-inf", "1e9"]),
+        (
+            "close_code",
+            ["1000", "1003", "1005", "none", "1006", "1011", "3000", "4999"],
+            ["0", "-1", "999", "1004", "1012", "1015", "2999", "5000", "65536"],
+        ),
+        ("upgrade_status", ["0", "100", "599"], ["-1", "1", "99", "600"]),
+        ("token_status", ["0", "100", "599"], ["-1", "99", "600"]),
+        ("started_delay_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+        ("upgrade_delay_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+        ("token_delay_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+        ("token_ttl_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+    ],
+)
+def test_every_number_has_its_range(name: str, inside: list[str], outside: list[str]) -> None:
+    """The ends of each range are taken, what lies beyond is refused by the switch's name."""
+    for text in inside:
+        with_switch(Switches(), f"{name}={text}")
+    for text in outside:
+        with pytest.raises(ConfigError, match=f"switch {name}: .* is out of range; give a"):
+            with_switch(Switches(), f"{name}={text}")
+
+
+def test_no_number_is_without_a_range() -> None:
+    """A new switch that is a number is not forgotten."""
+    numbers = {
+        field.name for field in fields(Switches) if type(getattr(Switches(), field.name)) in (int, float)
+    }
+    assert numbers == set(_RANGES)
+
+
+def test_range_holds_for_code_too() -> None:
+    """Switches made by a test are held to the same ranges as those on a command line."""
+    with pytest.raises(ConfigError, match="switch close_code: 99999 is out of range"):
+        Switches(close_code=99_999)

@@ -13,8 +13,8 @@ GRANT = Grant(AGENT, ("voice", "chat"), Opening(first_message="Hello"))
 
 
 def tokens() -> Tokens:
-    """Return a fresh mint whose tokens are good for a minute."""
-    return Tokens(b"secret", ttl_s=60.0)
+    """Return a fresh mint; its tokens are good for a minute unless asked otherwise."""
+    return Tokens(b"secret")
 
 
 def test_token_is_shaped_as_a_jwt_with_the_claims_people_look_for() -> None:
@@ -52,7 +52,7 @@ def test_token_expires() -> None:
 def test_forged_token_is_refused() -> None:
     """A token of another mint, or a changed one, is worth nothing."""
     mint = tokens()
-    assert mint.claim(Tokens(b"other", 60.0).mint(GRANT, 0.0, 0), 1.0) == "invalid"
+    assert mint.claim(Tokens(b"other").mint(GRANT, 0.0, 0), 1.0) == "invalid"
     assert mint.claim(mint.mint(GRANT, 0.0, 0) + "x", 1.0) == "invalid"
 
 
@@ -60,6 +60,16 @@ def test_two_tokens_are_never_the_same() -> None:
     """Tokens minted in the same second for the same agent differ."""
     mint = tokens()
     assert mint.mint(GRANT, 0.0, 0) != mint.mint(GRANT, 0.0, 0)
+
+
+def test_time_a_token_is_good_for_is_its_own() -> None:
+    """Of two tokens of one mint the short-lived one expires first, and says so among its claims."""
+    mint = tokens()
+    short, long = mint.mint(GRANT, 0.0, 0, ttl_s=5.0), mint.mint(GRANT, 0.0, 0)
+    claims = json.loads(base64.urlsafe_b64decode(short.split(".")[1] + "=="))
+    assert claims["exp"] == 5
+    assert mint.claim(short, 5.0) == "expired"
+    assert mint.claim(long, 5.0) == GRANT
 
 
 def test_ledger_does_not_grow_without_end() -> None:

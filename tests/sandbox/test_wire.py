@@ -24,6 +24,14 @@ def test_text_of_any_length_is_one_whole_frame(size: int) -> None:
     assert (frame.opcode, frame.fin, frame.data) == (Opcode.TEXT, True, payload)
 
 
+def test_bare_close_is_a_close_without_a_code() -> None:
+    """A strict client takes it, and finds neither code nor reason."""
+    client = ClientProtocol(parse_uri("ws://sandbox/"), state=OPEN)
+    client.receive_data(wire.BARE_CLOSE)
+    assert client.close_rcvd is not None
+    assert (client.close_rcvd.code, client.close_rcvd.reason) == (1005, "")
+
+
 def test_binary_frame_is_binary() -> None:
     """A binary frame carries its bytes as they are."""
     frame = read(wire.binary_frame(b"\x00\xff"))
