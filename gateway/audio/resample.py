@@ -90,23 +90,25 @@ _SOXR_PADDING = np.zeros(8, dtype=np.float32)
 
 
 class SoxrResampler:
-    """libsoxr's variable-rate stream. Lives as long as one direction of a call."""
+    """libsoxr's variable-rate stream. Lives as long as one direction of a call.
+
+    Between turns there is no stream: it is memory that Python's collector does not see.
+    """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._from_hz = from_hz
         self._to_hz = to_hz
         self.delay_ms = _SOXR_DELAY_MS[from_hz, to_hz]
-        self._restart()
-
-    def _restart(self) -> None:
-        self._stream = soxr.ResampleStream(
-            self._from_hz, self._to_hz, 1, dtype="float32", quality="HQ", vr=True
-        )
+        self._stream: soxr.ResampleStream | None = None
         self._taken = 0
         self._given = 0
 
     def push(self, pcm: Pcm) -> Pcm:
         """Take in samples; return those that are ready."""
+        if self._stream is None:
+            self._stream = soxr.ResampleStream(
+                self._from_hz, self._to_hz, 1, dtype="float32", quality="HQ", vr=True
+            )
         ready = _saturate(self._stream.resample_chunk(pcm.astype(np.float32)), _SINGLE)
         self._taken += len(pcm)
         self._given += len(ready)
@@ -114,13 +116,13 @@ class SoxrResampler:
 
     def flush(self) -> Pcm:
         """End the turn: return the samples held back, and be ready for a new stream."""
-        if not self._taken:
+        stream, self._stream = self._stream, None
+        if stream is None or not self._taken:
             return empty()
         owed = -(-self._taken * self._to_hz // self._from_hz) - self._given
         # Downwards soxr's own flush comes up to one sample short; zeros behind the turn make up for it.
-        rest = [self._stream.resample_chunk(_SOXR_PADDING)]
-        rest.append(self._stream.resample_chunk(_SOXR_PADDING[:0], last=True))
-        self._restart()
+        rest = [stream.resample_chunk(_SOXR_PADDING), stream.resample_chunk(_SOXR_PADDING[:0], last=True)]
+        self._taken = self._given = 0
         return _saturate(np.concatenate(rest)[:owed], _SINGLE)
 
 

@@ -40,6 +40,10 @@ class Uplink:
         self.level.push(samples)
         return pcm.to_bytes(self._resampler.push(samples))
 
+    def end(self) -> None:
+        """Let go of what the resampler holds: the caller has said all."""
+        self._resampler.flush()
+
 
 @dataclass(slots=True)
 class DownlinkCounters:

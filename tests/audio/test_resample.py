@@ -1,5 +1,6 @@
 """The resampler table of `tests/bench/resamplers.py`, and the law that samples in equal samples out."""
 
+import weakref
 from collections.abc import Callable
 from typing import cast
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audio.pcm import Pcm, from_bytes
-from gateway.audio.resample import AGENT_HZ, PHONE_HZ, Kind, make_resampler, prototype
+from gateway.audio.resample import AGENT_HZ, PHONE_HZ, Kind, SoxrResampler, make_resampler, prototype
 from tests.bench.resamplers import DIRECTIONS, KINDS, TONE_HZ, Bench, cut, fit, frames, stream, table, tone
 
 UP, DOWN = DIRECTIONS
@@ -156,6 +157,18 @@ def test_flushed_object_is_as_good_as_new(bench: Bench) -> None:
     second = stream(used, [noise(2_000, seed=2)])
 
     assert second.tolist() == whole(bench, noise(2_000, seed=2))
+
+
+def test_soxr_holds_no_native_memory_between_turns() -> None:
+    """A flushed resampler that waits to be collected costs no more than its Python object."""
+    resampler = make_resampler("soxr", 24_000, 8_000)
+    resampler.push(noise(2_400))
+    assert isinstance(resampler, SoxrResampler)
+    assert resampler._stream is not None
+    stream = weakref.ref(resampler._stream)
+    resampler.flush()
+
+    assert stream() is None
 
 
 @every_resampler

@@ -54,6 +54,17 @@ def test_uplink_triples_the_rate(kind: Kind) -> None:
     assert uplink.level.rms_dbfs > -20
 
 
+@pytest.mark.parametrize("kind", ["soxr", "low_delay"])
+def test_uplink_that_has_ended_holds_nothing(kind: Kind) -> None:
+    """After the end the next frame is the first of a new stream."""
+    fresh, used = (Uplink(make_resampler(kind, 8_000, 24_000)) for _ in range(2))
+    for _ in range(5):
+        used.push(bytes([0x10, 0x90]) * 80)
+    used.end()
+
+    assert used.push(b"\x30" * 160) == fresh.push(b"\x30" * 160)
+
+
 def test_uplink_takes_any_length() -> None:
     """An empty frame and an odd one are carried like any other."""
     uplink = Uplink(make_resampler("low_delay", 8_000, 24_000))
