@@ -107,6 +107,7 @@ class _Parts:
             journal=self.journal,
             clock=self._clock,
             before=reservation.before,
+            streams=reservation.streams,
         )
 
     async def _run_tool(self, call: CallInfo, tool: ToolCall) -> ToolOutcome:
@@ -192,6 +193,7 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
         registry = Registry(
             max_active=settings.calls.max_active, token_ttl_s=settings.calls.stream_token_ttl_s
         )
+        stack.callback(registry.departures.settle)  # once the server has ended what was live
         phone = Phone(_phone_config(settings, settings.public_url or ""), registry, parts.session, clock.now)
         runner = server(routes(phone, Health(registry)))
         await runner.setup()

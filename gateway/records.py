@@ -164,8 +164,27 @@ class KeyPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamLost:
+    """The call's media stream broke; another may take its place, else the call ends with this ending.
+
+    Attributes:
+        counters: of this stream.
+    """
+
+    at_s: float
+    ending: Ending
+    counters: dict[str, int | float]
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The call is over."""
+    """The call is over; said once.
+
+    Attributes:
+        at_s: when the last stream that ran ended, counted from its start.
+        ending: of that stream.
+        counters: of that stream, and as ``streams`` the number it had within the call.
+    """
 
     at_s: float
     ending: Ending
@@ -173,5 +192,13 @@ class CallEnded:
 
 
 Happening = (
-    AgentJoined | TranscriptEntry | ToolAsked | ToolRun | Interrupted | StateChanged | KeyPressed | CallEnded
+    AgentJoined
+    | TranscriptEntry
+    | ToolAsked
+    | ToolRun
+    | Interrupted
+    | StateChanged
+    | KeyPressed
+    | StreamLost
+    | CallEnded
 )

@@ -29,7 +29,7 @@ from gateway.bridge.media import Downlink, Uplink
 from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.journal import Journal, Watcher
-from gateway.records import CallEnded, CallInfo, Ending
+from gateway.records import STREAM_BROKE, CallEnded, CallInfo, Ending, StreamLost
 from gateway.twilio import messages as twilio
 from gateway.twilio.protocol import MediaStream
 from gateway.twilio.socket import CallerSocket
@@ -100,6 +100,7 @@ class FrontDoor:
     registry: Registry
     http: aiohttp.ClientSession
     port: int
+    journal: Journal
     watcher: Watcher
     skew_s: list[float]
     agents: list[Agent] = field(default_factory=list)
@@ -149,11 +150,14 @@ class FrontDoor:
             yield line
 
     async def ended(self) -> Ending:
-        """Wait for the next call to end."""
+        """Wait for the next stream to end, with its call or broken; a broken one's call ends unnoticed."""
         async with asyncio.timeout(5):
             async for _, happening in self.watcher:
-                if isinstance(happening, CallEnded):
-                    return happening.ending
+                match happening:
+                    case StreamLost(ending=ending):
+                        return ending
+                    case CallEnded(ending=ending) if ending.reason not in STREAM_BROKE:
+                        return ending
         raise AssertionError
 
 
@@ -243,6 +247,7 @@ async def front_door(
                 journal=journal,
                 clock=clock,
                 before=reservation.before,
+                streams=reservation.streams,
             )
         )
         door.started.put_nowait(door.sessions[-1])
@@ -257,12 +262,13 @@ async def front_door(
     try:
         async with aiohttp.ClientSession() as http:
             with journal.watch() as watcher:
-                door = FrontDoor(phone, registry, http, runner.addresses[0][1], watcher, skew_s)
+                door = FrontDoor(phone, registry, http, runner.addresses[0][1], journal, watcher, skew_s)
                 yield door
                 async with asyncio.timeout(5):
                     for known in door.sessions:
                         await known.gone.wait()
     finally:
         await runner.cleanup()
+        registry.departures.settle()
         logging.getLogger().removeHandler(quiet)
     assert not quiet.said, quiet.said

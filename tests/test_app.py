@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from gateway import app
 from gateway.app import Gateway, serve, serving
 from gateway.errors import ConfigError
-from gateway.records import CallEnded, Ending, Happening, Reason, Result, StateChanged, ToolRun
+from gateway.records import CallEnded, Ending, Happening, Reason, Result, StateChanged, StreamLost, ToolRun
 from gateway.sandbox.scripted import ToolUser
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.stage import Script
@@ -146,14 +146,14 @@ async def listen(line: Line) -> bytes:
 
 @asynccontextmanager
 async def witnessed(gateway: Gateway) -> AsyncIterator[list[Happening]]:
-    """Note what the journal tells; on leaving, wait until one call has ended."""
+    """Note what the journal tells; on leaving, wait until a stream has ended, with its call or broken."""
     seen: list[Happening] = []
     with gateway.journal.watch() as watcher:
         yield seen
         async with asyncio.timeout(10):
             async for _, happening in watcher:
                 seen.append(happening)
-                if isinstance(happening, CallEnded):
+                if isinstance(happening, CallEnded | StreamLost):
                     return
 
 
@@ -269,6 +269,27 @@ async def test_settings_reach_their_parts() -> None:
             await line.refused()
 
     assert seen[-1].ending == Ending(Result.FAILED, Reason.CALLER_SILENT)  # type: ignore[union-attr]
+
+
+async def test_call_whose_stream_broke_ends_with_the_process() -> None:
+    """Whoever stops serving waits for no further stream: the call's one end is said, with how it broke."""
+    async with town() as place:
+        with structlog.testing.capture_logs() as logs:
+            async with serving(place.settings("silent"), place.listener) as gateway, place.call() as line:
+                with gateway.journal.watch() as watcher:
+                    await line.speak()
+                    line.socket.transport.abort()
+                    async for _, happening in watcher:
+                        if isinstance(happening, StreamLost):
+                            break
+                assert "call_ended" not in [entry["event"] for entry in logs]
+
+    told = [entry for entry in logs if entry["event"] in ("stream_lost", "call_ended")]
+    assert [(entry["event"], entry["reason"]) for entry in told] == [
+        ("stream_lost", "caller_lost"),
+        ("call_ended", "caller_lost"),
+    ]
+    assert told[0]["call_id"] == told[1]["call_id"]
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ import structlog
 from aiohttp import web
 
 from gateway.bridge import events as on
-from gateway.bridge.registry import Departed, Registry, Reservation
+from gateway.bridge.departures import Departed
+from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.errors import CallerProtocolError
 from gateway.records import STREAM_BROKE, CallInfo, Ending, Reason, Result
@@ -98,20 +99,22 @@ class Phone:
     async def resume(self, request: web.Request) -> web.Response:
         """Take over when a stream has ended: hang up after a clean end, else open a fresh stream.
 
-        A call unknown here was on a process that is gone; it gets a fresh stream as well.
+        A call unknown here was on a process that is gone; it gets a fresh stream as well. A repeated webhook
+        gets the same stream as the first.
         """
         form = await self._signed_form(request)
-        self._registry.release(form["CallSid"], _NEVER_CAME)  # its stream failed before it showed its token
-        departed = await self._departed(form["CallSid"])
-        if departed is not None and departed.ending.reason is Reason.INTERNAL_ERROR:
-            return _xml(twiml.say_and_hangup(_SORRY))
-        if departed is not None and departed.ending.reason not in STREAM_BROKE:
+        call_sid = form["CallSid"]
+        if (promised := self._registry.repeated(call_sid, self._now())) is not None:
+            return _xml(self._connect(promised))
+        self._registry.release(call_sid, _NEVER_CAME)  # its stream failed before it showed its token
+        departed = await self._departed(call_sid) or Departed(self._call(form), _NEVER_CAME, "", 0)
+        if departed.ending.reason is not Reason.INTERNAL_ERROR and departed.ending.reason not in STREAM_BROKE:
             return _xml(twiml.hangup())
-        if departed is None or departed.streams < _MOST_STREAMS:
-            call = departed.call if departed else self._call(form)
-            answer = self._registry.reserve(call, self._now(), resumes=departed)
+        if not departed.over and departed.streams < _MOST_STREAMS:
+            answer = self._registry.reserve(departed.call, self._now(), resumes=True)
             if isinstance(answer, Reservation):
                 return _xml(self._connect(answer))
+        self._registry.departures.give_up(call_sid)
         return _xml(twiml.say_and_hangup(_SORRY))
 
     def _call(self, form: Form) -> CallInfo:
@@ -133,7 +136,7 @@ class Phone:
                     await session.gone.wait()
             except TimeoutError:
                 log.warning("session_outlives_its_stream", call_sid=call_sid)
-        return self._registry.departed(call_sid)
+        return self._registry.departures.find(call_sid)
 
     async def status(self, request: web.Request) -> web.Response:
         """Take a call status callback; a final one ends a session that has not noticed."""

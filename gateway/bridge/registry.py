@@ -3,6 +3,8 @@
 A call is reserved by its signed voice webhook, which gets a one-use stream token; the media stream claims
 the token; the session that runs then holds the place until its end. Reserved and live calls together never
 exceed ``max_active``.
+
+A call is over once: with its last stream, or, when that stream broke, as soon as none will follow.
 """
 
 import asyncio
@@ -10,15 +12,16 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.bridge import events as on
+from gateway.bridge.departures import Departed, Departures
 from gateway.bridge.session import CallSession
-from gateway.records import CallInfo, Ending
+from gateway.records import STREAM_BROKE, CallInfo, Ending
 
 Refusal = Literal["draining", "busy", "ended"]
-_ENDED_KEPT = 1_000
+_REPEATED_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,10 @@ class Reservation:
     Attributes:
         token: what the stream has to show; 32 random bytes, URL-safe.
         expires_at: seconds, monotonic.
-        before: what was said on a stream of the call that broke; empty at the start of a call.
-        streams: how many streams the call had before this one.
+        before: what was said on a stream of the call that broke, once claimed; empty at the start of a call.
+        streams: how many streams the call had before this one, once claimed.
+        resumed_at: when the stream was promised in place of one that broke (seconds, monotonic); None for
+            the first stream of a call.
     """
 
     call: CallInfo
@@ -37,21 +42,7 @@ class Reservation:
     expires_at: float
     before: str = ""
     streams: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Departed:
-    """A call whose stream was live here a while ago.
-
-    Attributes:
-        so_far: what was said.
-        streams: how many streams the call has had.
-    """
-
-    call: CallInfo
-    ending: Ending
-    so_far: str
-    streams: int
+    resumed_at: float | None = None
 
 
 class Registry:
@@ -62,6 +53,7 @@ class Registry:
         token_ttl_s: how long a stream token is good for.
 
     Attributes:
+        departures: calls whose stream has left.
         draining: True once the process is to leave: it is no longer ready.
         closed: True once nobody new comes in (a while later, when balancers have noticed).
     """
@@ -72,8 +64,8 @@ class Registry:
         self._reserved: dict[str, Reservation] = {}  # by call SID
         self._by_token: dict[bytes, str] = {}  # digest of the token -> call SID
         self._live: dict[str, CallSession] = {}
-        self._ended: dict[str, Departed] = {}
         self._changed = asyncio.Event()
+        self.departures = Departures()
         self.draining = False
         self.closed = False
 
@@ -87,9 +79,7 @@ class Registry:
         """How many calls are awaited."""
         return len(self._reserved)
 
-    def reserve(
-        self, call: CallInfo, now: float, *, resumes: Departed | None = None
-    ) -> Reservation | Refusal:
+    def reserve(self, call: CallInfo, now: float, *, resumes: bool = False) -> Reservation | Refusal:
         """Hold a place for a call and make its stream token.
 
         The same call asked for again (Twilio repeats a webhook) gets the same token while that is good; a
@@ -98,15 +88,16 @@ class Registry:
         self._expire(now)
         if (known := self._reserved.get(call.call_sid)) is not None:
             return known
-        if call.call_sid in self._live or (call.call_sid in self._ended and resumes is None):
+        departed = self.departures.find(call.call_sid)
+        if call.call_sid in self._live or (departed is not None and (departed.over or not resumes)):
             return "ended"
         if self.closed:
             return "draining"
         if len(self._live) + len(self._reserved) >= self._max_active:
             return "busy"
-        before, streams = (resumes.so_far, resumes.streams) if resumes else ("", 0)
         token = secrets.token_urlsafe(32)
-        reservation = Reservation(call, token, now + self._token_ttl_s, before, streams)
+        reservation = Reservation(call, token, now + self._token_ttl_s, resumed_at=now if resumes else None)
+        self.departures.expect(call.call_sid, self._token_ttl_s)
         self._reserved[call.call_sid] = reservation
         self._by_token[_digest(reservation.token)] = call.call_sid
         return reservation
@@ -124,7 +115,12 @@ class Registry:
         if (reservation.call.call_sid, reservation.call.account_sid) != (call_sid, account_sid):
             return None
         self._forget(reservation)
-        return reservation
+        departed = self.departures.find(call_sid)
+        if departed is None:
+            return reservation
+        return (
+            None if departed.over else replace(reservation, before=departed.so_far, streams=departed.streams)
+        )
 
     def _expire(self, now: float) -> None:
         for reservation in [late for late in self._reserved.values() if late.expires_at <= now]:
@@ -138,36 +134,47 @@ class Registry:
         """Run a call, holding its place; ``streams`` counts those it had before."""
         sid = session.call.call_sid
         self._live[sid] = session
+        self.departures.resumed(sid)
         ending: Ending | None = None
         try:
             ending = await session.run()
             return ending
         finally:
             del self._live[sid]
-            if ending is not None:
-                so_far = session.scribe.conversation.so_far()
-                self._remember(sid, Departed(session.call, ending, so_far, streams + 1))
+            scribe = session.scribe
+            if ending is None:
+                scribe.call_over()
+            else:
+                departed = Departed(session.call, ending, scribe.conversation.so_far(), streams + 1)
+                self.departures.add(departed, scribe.call_over)
             session.gone.set()
             self._changed.set()
-
-    def _remember(self, call_sid: str, departed: Departed) -> None:
-        self._ended[call_sid] = departed
-        while len(self._ended) > _ENDED_KEPT:
-            del self._ended[next(iter(self._ended))]
 
     def find(self, call_sid: str) -> CallSession | None:
         """Return the live call, if it is here."""
         return self._live.get(call_sid)
 
-    def departed(self, call_sid: str) -> Departed | None:
-        """Return how a call that was here ended, if that is still known."""
-        return self._ended.get(call_sid)
+    def repeated(self, call_sid: str, now: float) -> Reservation | None:
+        """Return what a call was promised a moment ago in place of a stream that broke.
+
+        Who asks for it again so soon is Twilio repeating its webhook: the stream may still come.
+        """
+        held = self._reserved.get(call_sid)
+        if held is None or held.resumed_at is None or now - held.resumed_at >= _REPEATED_WITHIN_S:
+            return None
+        return held
 
     def release(self, call_sid: str, ending: Ending) -> None:
-        """Give back the place of a call whose stream will not come; a stream that failed counts as one."""
+        """Give back the place of a call whose stream will not come; a stream that failed counts as one.
+
+        Unless another stream may follow such an ending, a call whose stream broke is over as well.
+        """
         if (held := self._reserved.get(call_sid)) is not None:
             self._forget(held)
-            self._remember(call_sid, Departed(held.call, ending, held.before, held.streams + 1))
+            before = self.departures.find(call_sid) or Departed(held.call, ending, "", 0)
+            self.departures.add(replace(before, ending=ending, streams=before.streams + 1))
+        elif ending.reason not in STREAM_BROKE:
+            self.departures.give_up(call_sid)
 
     async def drain(
         self, grace_s: float, limit_s: float, last_words_s: float, now: Callable[[], float]
@@ -183,7 +190,9 @@ class Registry:
         self.draining = True
         await asyncio.sleep(grace_s)
         self.closed = True
-        if not await self._all_left(limit_s, now):
+        if await self._all_left(limit_s, now):
+            self.departures.settle()
+        else:
             await self.cut(last_words_s, now)
 
     async def cut(self, last_words_s: float, now: Callable[[], float]) -> None:
@@ -193,7 +202,8 @@ class Registry:
             for session in self._live.values():
                 session.post(on.ShutdownDue())
             if await self._all_left(last_words_s, now):
-                return
+                break
+        self.departures.settle()
 
     async def _all_left(self, limit_s: float, now: Callable[[], float]) -> bool:
         """Wait until no call is live or awaited; False when the limit passes first."""

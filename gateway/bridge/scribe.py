@@ -7,6 +7,7 @@ from gateway.bridge.conversation import Conversation
 from gateway.bridge.media import Cleared
 from gateway.journal import Journal
 from gateway.records import (
+    STREAM_BROKE,
     AgentJoined,
     CallEnded,
     CallInfo,
@@ -15,6 +16,7 @@ from gateway.records import (
     Interrupted,
     KeyPressed,
     StateChanged,
+    StreamLost,
     ToolAsked,
     ToolRun,
 )
@@ -33,18 +35,23 @@ class Scribe:
         journal: where they go.
         now: the clock; times are counted from here on.
         before: what was said on a stream that broke before this one; empty otherwise.
+        streams: how many streams the call had before this one.
 
     Attributes:
         interruptions: how often the caller cut in.
     """
 
-    def __init__(self, call: CallInfo, journal: Journal, now: Callable[[], float], before: str = "") -> None:
+    def __init__(
+        self, call: CallInfo, journal: Journal, now: Callable[[], float], before: str = "", streams: int = 0
+    ) -> None:
         self._call = call
         self._journal = journal
         self._now = now
         self._started_at = now()
         self.conversation = Conversation(before)
         self.interruptions = 0
+        self._streams = streams + 1
+        self._end: CallEnded | None = None
         self._session_id = ""
 
     def agent_joined(self, session_id: str) -> None:
@@ -94,18 +101,36 @@ class Scribe:
         """Write down what became of a tool call."""
         self._append(run)
 
-    def ended(self, ending: Ending, counters: dict[str, int | float]) -> None:
-        """Write down how the call ended: for those who watch, and as the one line of the log."""
-        end = CallEnded(self._at_s(), ending, counters)
+    def stopped(self, ending: Ending, counters: dict[str, int | float]) -> None:
+        """Write down how the stream ended, which ends the call too unless the stream broke."""
+        end = CallEnded(self._at_s(), ending, counters | {"streams": self._streams})
+        self._end = end
+        if ending.reason in STREAM_BROKE:
+            self._log("stream_lost", end)
+            self._append(StreamLost(end.at_s, ending, counters))
+        else:
+            self.call_over()
+
+    def call_over(self) -> None:
+        """Write down how the call ended: as its last stream did; once, however often it is said."""
+        end, self._end = self._end, None
+        if end is not None:
+            self._log("call_ended", end)
+            self._append(end)
+
+    def _log(self, event: str, end: CallEnded) -> None:
         log.info(
-            "call_ended",
-            result=ending.result,
-            reason=ending.reason,
-            detail=ending.detail,
+            event,
+            # Whoever ends a call whose stream broke may be at work for another one, or for none.
+            call_id=self._call.call_id,
+            call_sid=self._call.call_sid,
+            result=end.ending.result,
+            reason=end.ending.reason,
+            detail=end.ending.detail,
             duration_s=end.at_s,
-            **counters,
+            session_id=self._session_id,
+            **end.counters,
         )
-        self._append(end)
 
     def _append(self, happening: Happening | None) -> None:
         if happening is not None:

@@ -48,6 +48,7 @@ class CallSession:
         journal: where what happens is appended.
         clock: the process's clock.
         before: what was said on a stream of the same call that broke; empty otherwise.
+        streams: how many streams the call had before this one.
 
     Attributes:
         gone: set when the call has left, sockets and all.
@@ -66,10 +67,11 @@ class CallSession:
         journal: Journal,
         clock: Clock,
         before: str = "",
+        streams: int = 0,
     ) -> None:
         self.call = call
         self.gone = asyncio.Event()
-        self.scribe = Scribe(call, journal, clock.now, before)
+        self.scribe = Scribe(call, journal, clock.now, before, streams)
         self._machine = machine
         self._caller = caller
         self._uplink = uplink
@@ -109,7 +111,7 @@ class CallSession:
                 await self._hang_up(self.call)
             await self._caller.close(_CLOSE_CODES.get(end.ending.reason, 1000))
         finally:
-            self.scribe.ended(end.ending, self.snapshot())
+            self.scribe.stopped(end.ending, self.snapshot())
         return end.ending
 
     async def _live(self) -> do.End:
@@ -124,6 +126,7 @@ class CallSession:
             self._over.cancel()  # who posts from now on is late
             self._alarm.set(None)
             self._line.leave()
+            self._uplink.end()
             # What is on its way to the ear of a caller who has gone will not be heard.
             self.scribe.cleared(self._caller.clear(tell=False), interrupted=False)
         return end

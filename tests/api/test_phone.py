@@ -7,7 +7,8 @@ import pytest
 
 from gateway.api.phone import PhoneConfig
 from gateway.bridge import events as on
-from gateway.records import Ending, Reason, Result
+from gateway.journal import Watcher
+from gateway.records import CallEnded, Ending, Reason, Result, StreamLost
 from gateway.vatel import messages as vatel
 from tests.front_door import AGENT_ID, PUBLIC_URL, FrontDoor, Tree, call_sid, form, front_door, sign, verb
 
@@ -308,13 +309,90 @@ async def test_story_goes_on_after_a_broken_stream() -> None:
 
 async def test_stream_that_never_comes_is_not_asked_for_for_ever() -> None:
     """A stream whose handshake fails at Twilio is replaced like a broken one, and no more often."""
+    answers = []
     async with front_door() as door:
         await door.dial()
-        answers = [await door.post("/twilio/resume", form()) for _ in range(4)]
+        for _ in range(4):
+            answers.append(await door.post("/twilio/resume", form()))
+            door.skew_s[0] += 6.0
 
     tags = [[tag for tag, *_ in answer.verbs] for answer in answers]
     assert tags == [["Connect", "Redirect"]] * 2 + [["Say", "Hangup"]] * 2
     assert answers[0].token != answers[1].token
+    assert door.registry.reserved == 0
+
+
+@pytest.mark.parametrize("case", ["broken", "never came", "unknown"])
+async def test_resume_delivered_twice(case: str) -> None:
+    """A repeated resume gets the token that the first one got, and that token opens the stream."""
+    async with front_door() as door:
+        if case == "broken":
+            await _break_stream(door, await door.dial())
+        if case == "never came":
+            await door.dial()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(door.post("/twilio/resume", form())) for _ in range(10)]
+        door.skew_s[0] += 4.0
+        last = await door.post("/twilio/resume", form())
+        assert {task.result().body for task in tasks} == {last.body}
+        assert door.registry.reserved == 1
+        async with door.call(token=last.token) as line:
+            await line.hang_up()
+        assert await door.ended() == Ending(Result.COMPLETED, Reason.CALLER_HUNG_UP)
+
+    assert door.phone.refused == {}
+
+
+def _ends(watcher: Watcher) -> list[tuple[str, str]]:
+    """Return what the journal says of the ends of streams and calls."""
+    seen = [watcher._queue.get_nowait()[1] for _ in range(watcher._queue.qsize())]
+    ends = [happening for happening in seen if isinstance(happening, StreamLost | CallEnded)]
+    return [(type(end).__name__, str(end.ending.reason)) for end in ends]
+
+
+LOST, OVER = ("StreamLost", "caller_lost"), ("CallEnded", "caller_lost")
+
+
+async def test_call_of_two_streams_ends_once() -> None:
+    """A broken stream is not the end of its call: that is the end of the stream that took its place."""
+    async with front_door() as door:
+        with door.journal.watch() as watcher:
+            await _break_stream(door, await door.dial())
+            token = (await door.post("/twilio/resume", form())).token
+            async with door.call(token=token) as line:
+                await line.hang_up()
+            await door.ended()
+            door.registry.departures.settle()
+            assert _ends(watcher) == [LOST, ("CallEnded", "caller_hung_up")]
+
+
+async def test_refused_resume_ends_the_call() -> None:
+    """A call that gets no further stream is over with the apology; a late webhook changes nothing."""
+    async with front_door(max_active=1) as door:
+        with door.journal.watch() as watcher:
+            await _break_stream(door, await door.dial())
+            assert _ends(watcher) == [LOST]
+            await door.dial(2)
+            answers = [await door.post("/twilio/resume", form()) for _ in range(2)]
+            assert _ends(watcher) == [OVER]
+            await door.post("/twilio/status", form(2, CallStatus="completed"))
+            answers.append(await door.post("/twilio/resume", form()))
+            assert (await door.post("/twilio/voice", form())).verbs == HANG_UP
+
+    assert [[tag for tag, *_ in answer.verbs] for answer in answers] == [["Say", "Hangup"]] * 3
+
+
+async def test_final_status_ends_a_call_whose_stream_broke() -> None:
+    """When Twilio says that the call is over no further stream is waited for, and none is opened."""
+    async with front_door() as door:
+        with door.journal.watch() as watcher:
+            await _break_stream(door, await door.dial())
+            for _ in range(2):
+                await door.post("/twilio/status", form(CallStatus="completed"))
+            assert _ends(watcher) == [LOST, OVER]
+            answer = await door.post("/twilio/resume", form())
+
+    assert [tag for tag, *_ in answer.verbs] == ["Say", "Hangup"]
     assert door.registry.reserved == 0
 
 

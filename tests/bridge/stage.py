@@ -237,6 +237,7 @@ class Stage:
         timers: Timers | None = None,
         tools: Tools | None = None,
         before: str = "",
+        streams: int = 0,
         dial: Dial | None = None,
     ) -> None:
         self.phone = Phone()
@@ -262,6 +263,7 @@ class Stage:
             journal=self.journal,
             clock=self.clock,
             before=before,
+            streams=streams,
         )
         self._seen: list[Happening] = []
         self._watcher: Watcher | None = None
@@ -314,4 +316,5 @@ class Stage:
                     self.phone.hang_up()
                 with suppress(asyncio.CancelledError):
                     await self.running
+            self.session.scribe.call_over()  # as whoever hosts the call says, when its stream broke
             self.end()

@@ -7,9 +7,10 @@ from typing import cast
 import pytest
 
 from gateway.bridge.actions import Timers
-from gateway.bridge.registry import Departed, Registry, Reservation
+from gateway.bridge.departures import Departed
+from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
-from gateway.records import CallInfo, Ending, Reason, Result
+from gateway.records import CallEnded, CallInfo, Ending, Happening, Reason, Result, StreamLost
 from gateway.vatel import messages as vatel
 from tests.bridge.stage import CALL, Stage
 from tests.virtual_time import on_virtual_time
@@ -200,11 +201,14 @@ async def test_call_that_is_over_stays_over() -> None:
     info = house.calls[0].call
 
     assert registry.reserve(info, NOW) == "ended"
-    departed = registry.departed(info.call_sid)
-    assert departed == Departed(info, LOST, "Caller: Hello.", 1)
-    again = registry.reserve(info, NOW, resumes=departed)
+    assert registry.departures.find(info.call_sid) == Departed(info, LOST, "Caller: Hello.", 1)
+    again = registry.reserve(info, NOW, resumes=True)
     assert isinstance(again, Reservation)
-    assert (again.before, again.streams) == ("Caller: Hello.", 1)
+    assert again.before == ""
+    resumed = claim(registry, again)
+    assert resumed is not None
+    assert (resumed.before, resumed.streams) == ("Caller: Hello.", 1)
+    registry.departures.settle()
 
 
 async def test_call_given_up_before_its_stream_stays_over() -> None:
@@ -215,9 +219,8 @@ async def test_call_given_up_before_its_stream_stays_over() -> None:
 
     assert claim(registry, held) is None
     assert registry.reserve(held.call, NOW) == "ended"
-    departed = registry.departed(held.call.call_sid)
-    assert departed is not None
-    assert departed.ending is LEFT
+    assert registry.reserve(held.call, NOW, resumes=True) == "ended"
+    assert registry.departures.find(held.call.call_sid) == Departed(held.call, LEFT, "", 1, over=True)
 
 
 async def test_stream_that_never_came_counts_as_one() -> None:
@@ -226,25 +229,161 @@ async def test_stream_that_never_came_counts_as_one() -> None:
     held = reserve(registry)
     for streams in (1, 2):
         registry.release(held.call.call_sid, LOST)
-        departed = registry.departed(held.call.call_sid)
+        departed = registry.departures.find(held.call.call_sid)
 
         assert departed == Departed(held.call, LOST, "", streams)
         assert claim(registry, held) is None
-        again = registry.reserve(held.call, NOW, resumes=departed)
+        again = registry.reserve(held.call, NOW, resumes=True)
         assert isinstance(again, Reservation)
         assert again.token != held.token
 
 
-@on_virtual_time
-async def test_memory_of_the_departed_is_bounded() -> None:
-    """Only the last thousand calls are remembered."""
-    registry = Registry(max_active=2_000)
-    for n in range(1_001):
-        held = reserve(registry, n)
-        registry.release(held.call.call_sid, LEFT)
+async def test_resume_asked_twice() -> None:
+    """A promise made in place of a broken stream is repeated for 5 s; a call's first promise never is."""
+    registry = Registry(max_active=5)
+    held = reserve(registry)
+    assert registry.repeated(held.call.call_sid, NOW) is None
 
-    assert registry.departed(call(0).call_sid) is None
-    assert registry.departed(call(1_000).call_sid) is not None
+    registry.release(held.call.call_sid, LOST)
+    assert registry.repeated(held.call.call_sid, NOW) is None
+    again = registry.reserve(held.call, NOW, resumes=True)
+    for age_s, promised in ((0.0, again), (4.9, again), (5.0, None)):
+        assert registry.repeated(held.call.call_sid, NOW + age_s) is promised
+    assert isinstance(again, Reservation)
+    assert claim(registry, again) is not None
+    assert registry.repeated(held.call.call_sid, NOW) is None
+
+
+class Hosting:
+    """Real streams of one call, hosted one after the other, and what the journal says of it."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.loop = asyncio.get_running_loop()
+        self.began = self.loop.time()
+        self.ends: list[tuple[str, str, int]] = []
+
+    async def stream(self, streams: int = 0, *, drops: bool = True) -> None:
+        """Run a stream of a second that breaks, or that the caller ends."""
+        stage = Stage(timers=Timers(), before="", streams=streams)
+        stage.journal.append = self._note  # type: ignore[method-assign]
+        running = self.loop.create_task(self.registry.host(stage.session, streams))
+        await stage.talk(1.0)
+        stage.phone.drop() if drops else stage.phone.hang_up()
+        await running
+
+    def promise(self) -> Reservation:
+        """Reserve the next stream."""
+        promised = self.registry.reserve(CALL, self.loop.time(), resumes=True)
+        assert isinstance(promised, Reservation)
+        return promised
+
+    def _note(self, call: CallInfo, happening: Happening) -> None:
+        if isinstance(happening, StreamLost | CallEnded):
+            at_s = round(self.loop.time() - self.began)
+            self.ends.append((type(happening).__name__, str(happening.ending.reason), at_s))
+
+
+BROKE = ("StreamLost", "caller_lost", 1)
+
+
+@on_virtual_time
+async def test_broken_call_that_nobody_resumes() -> None:
+    """A stream that broke is lost at once; its call ends half a minute later, once, as the stream did."""
+    hosting = Hosting(Registry(max_active=5))
+    await hosting.stream()
+    assert hosting.ends == [BROKE]
+    await asyncio.sleep(100)
+
+    assert hosting.ends == [BROKE, ("CallEnded", "caller_lost", 31)]
+    assert hosting.registry.reserve(CALL, hosting.loop.time(), resumes=True) == "ended"
+
+
+@on_virtual_time
+async def test_broken_call_that_is_resumed() -> None:
+    """A call of two streams loses one and ends with the other, once."""
+    hosting = Hosting(Registry(max_active=5))
+    await hosting.stream()
+    await asyncio.sleep(10)
+    assert claim(hosting.registry, hosting.promise(), hosting.loop.time()) is not None
+    await hosting.stream(1, drops=False)
+    await asyncio.sleep(100)
+
+    assert hosting.ends == [BROKE, ("CallEnded", "caller_hung_up", 12)]
+
+
+@on_virtual_time
+async def test_resumed_stream_that_never_comes() -> None:
+    """The call is over when its token is; the token that comes too late finds nothing."""
+    hosting = Hosting(Registry(max_active=5))
+    await hosting.stream()
+    await asyncio.sleep(10)
+    promised = hosting.promise()
+    await asyncio.sleep(59.9)
+    assert hosting.ends == [BROKE]
+    await asyncio.sleep(1)
+
+    assert hosting.ends == [BROKE, ("CallEnded", "caller_lost", 71)]
+    assert claim(hosting.registry, promised, hosting.loop.time()) is None
+
+
+@on_virtual_time
+@pytest.mark.parametrize("promised", [False, True])
+async def test_final_status_ends_a_broken_call(promised: bool) -> None:
+    """When Twilio says that the call is over it is, at once, whether another stream was promised or not."""
+    hosting = Hosting(Registry(max_active=5))
+    await hosting.stream()
+    await asyncio.sleep(4)
+    if promised:
+        hosting.promise()
+    for _ in range(2):
+        hosting.registry.release(CALL.call_sid, LEFT)
+    await asyncio.sleep(100)
+
+    assert hosting.ends == [BROKE, ("CallEnded", "caller_lost", 5)]
+    assert hosting.registry.reserved == 0
+
+
+@on_virtual_time
+async def test_exit_does_not_wait_for_a_broken_call() -> None:
+    """A drain takes its grace, says the end of a call whose stream broke, and leaves nothing to come."""
+    hosting = Hosting(Registry(max_active=5))
+    await hosting.stream()
+    await hosting.registry.drain(2.0, 900.0, 6.0, hosting.loop.time)
+    assert hosting.ends == [BROKE, ("CallEnded", "caller_lost", 3)]
+    await asyncio.sleep(100)
+
+    assert len(hosting.ends) == 2
+
+
+@on_virtual_time
+async def test_cut_voids_what_a_broken_call_was_promised() -> None:
+    """Who is in a hurry waits for no stream: the call is over, and its token good for nothing."""
+    hosting = Hosting(Registry(max_active=5))
+    await hosting.stream()
+    promised = hosting.promise()
+    await hosting.registry.cut(0.4, hosting.loop.time)
+
+    assert hosting.ends == [BROKE, ("CallEnded", "caller_lost", 2)]
+    assert claim(hosting.registry, promised, hosting.loop.time()) is None
+
+
+@on_virtual_time
+async def test_stream_cancelled_after_it_broke_ends_its_call() -> None:
+    """A host that is cancelled while a broken stream is closed says the call's end: nobody else will."""
+    hosting = Hosting(Registry(max_active=5))
+    stage = Stage(timers=Timers())
+    stage.journal.append = hosting._note  # type: ignore[method-assign]
+    stage.phone.close = lambda code=1000, reason="": asyncio.sleep(60)  # type: ignore[method-assign]
+    running = hosting.loop.create_task(hosting.registry.host(stage.session, 0))
+    await stage.talk(1.0)
+    stage.phone.drop()
+    await asyncio.sleep(1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert hosting.ends == [("StreamLost", "caller_lost", 2), ("CallEnded", "caller_lost", 2)]
 
 
 @on_virtual_time
@@ -260,7 +399,7 @@ async def test_session_that_is_cancelled_leaves_its_place() -> None:
 
     assert registry.live == 0
     assert hosted.gone.is_set()
-    assert registry.departed(call().call_sid) is None
+    assert registry.departures.find(call().call_sid) is None
 
 
 @on_virtual_time

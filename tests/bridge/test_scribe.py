@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from gateway.audio.heard import TurnHeard
 from gateway.bridge.media import Cleared
 from gateway.bridge.scribe import Scribe
 from gateway.journal import Journal, Watcher
 from gateway.records import (
+    STREAM_BROKE,
     CallEnded,
     Ending,
     Happening,
@@ -18,6 +20,7 @@ from gateway.records import (
     Reason,
     Result,
     StateChanged,
+    StreamLost,
     ToolAsked,
     ToolRun,
     TranscriptEntry,
@@ -134,15 +137,48 @@ def test_plain_happenings(desk: Desk) -> None:
     desk.scribe.state("talking")
     desk.scribe.tool_asked(vatel.ToolCall("t-1", "book", (argument,)))
     desk.scribe.tool_ran(run)
-    desk.scribe.ended(ending, {"caller_frames": 5})
+    desk.scribe.stopped(ending, {"caller_frames": 5})
+    desk.scribe.call_over()
 
     assert desk.written() == [
         KeyPressed(0.123, "5"),
         StateChanged(0.123, "talking"),
         ToolAsked("t-1", "book", {"size": 2}),
         run,
-        CallEnded(0.123, ending, {"caller_frames": 5}),
+        CallEnded(0.123, ending, {"caller_frames": 5, "streams": 1}),
     ]
+
+
+@pytest.mark.parametrize("reason", sorted(STREAM_BROKE))
+def test_broken_stream_is_not_the_end(reason: Reason) -> None:
+    """A stream that broke is said to be lost; the end of its call comes when it is known, as of the break."""
+    journal, now = Journal(), [100.0]
+    ending = Ending(Result.FAILED, reason, "close_1006")
+    with journal.watch() as watcher, structlog.testing.capture_logs() as logs:
+        scribe = Scribe(CALL, journal, lambda: now[0], streams=1)
+        now[0] += 5
+        scribe.stopped(ending, {"caller_frames": 250})
+        lost = watcher._queue.get_nowait()
+        assert watcher._queue.empty()
+        now[0] += 30
+        scribe.call_over()
+        scribe.call_over()
+        ended = watcher._queue.get_nowait()
+        assert watcher._queue.empty()
+
+    assert lost == (CALL, StreamLost(5.0, ending, {"caller_frames": 250}))
+    assert ended == (CALL, CallEnded(5.0, ending, {"caller_frames": 250, "streams": 2}))
+    assert [(line["event"], line["call_id"], line["streams"], line["duration_s"]) for line in logs] == [
+        ("stream_lost", "c-1", 2, 5.0),
+        ("call_ended", "c-1", 2, 5.0),
+    ]
+
+
+def test_call_without_an_end_says_none(desk: Desk) -> None:
+    """As long as its stream goes on, a call has no end that could be written."""
+    desk.scribe.call_over()
+
+    assert desk.written() == []
 
 
 def test_story_of_the_stream_before(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from gateway.records import (
     Reason,
     Result,
     StateChanged,
+    StreamLost,
     ToolAsked,
     ToolRun,
 )
@@ -401,9 +402,10 @@ async def test_process_that_goes_down_still_books_the_end() -> None:
 
 @on_virtual_time
 async def test_caller_who_sends_nothing() -> None:
-    """Five seconds without a frame end the call; the phone call itself is left to Twilio's redirect."""
+    """Five seconds without a frame end the stream; the call itself is left to Twilio's redirect."""
     async with Stage(timers=Timers()).play() as stage:
         await stage.talk(1.0)
         assert await stage.ended() == failed(Reason.CALLER_SILENT)
+        assert isinstance(stage.journaled[-1], StreamLost)
     assert stage.end().at_s == pytest.approx(6.0, abs=0.05)
     assert stage.hung_up == []
