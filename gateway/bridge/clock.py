@@ -14,7 +14,7 @@ from itertools import count
 class Alarm:
     """Wakes one call at one time. Lives as long as its call; made by :meth:`Clock.alarm`."""
 
-    __slots__ = ("_clock", "on_due", "on_error", "when")
+    __slots__ = ("_clock", "on_due", "on_error", "queued_at", "when")
 
     def __init__(
         self, clock: "Clock", on_due: Callable[[float], None], on_error: Callable[[Exception], None]
@@ -23,13 +23,15 @@ class Alarm:
         self.on_due = on_due
         self.on_error = on_error
         self.when: float | None = None
+        self.queued_at: float | None = None
 
     def set(self, when: float | None) -> None:
         """Ask to be woken at ``when`` (seconds of the loop's clock), replacing an earlier wish."""
-        if when != self.when:
-            self.when = when
-            if when is not None:
-                self._clock._add(when, self)
+        self.when = when
+        # A call mostly puts its deadline off, ten times a second: its place in the queue, then too early,
+        # is corrected once when it comes up, and not every time.
+        if when is not None and (self.queued_at is None or when < self.queued_at):
+            self._clock._add(when, self)
 
 
 class Clock:
@@ -40,13 +42,14 @@ class Clock:
         slack_s: deadlines this close to one that fires are fired with it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, slack_s: float = 0.001) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, slack_s: float = 0.005) -> None:
         self._loop = loop
         self._slack_s = slack_s
         self._heap: list[tuple[float, int, Alarm]] = []
         self._serial = count()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0  # uvloop's handles do not tell
+        self._firing = False
 
     def now(self) -> float:
         """Return seconds, monotonic."""
@@ -63,16 +66,15 @@ class Clock:
         return Alarm(self, on_due, on_error)
 
     def _add(self, when: float, alarm: Alarm) -> None:
+        alarm.queued_at = when
         heapq.heappush(self._heap, (when, next(self._serial), alarm))
-        if self._timer is None or when < self._timer_at:
+        if not self._firing and (self._timer is None or when < self._timer_at):
             self._rearm()
 
     def _rearm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._heap and self._heap[0][2].when != self._heap[0][0]:
-            heapq.heappop(self._heap)  # an earlier wish of an alarm that changed its mind
         if self._heap:
             self._timer_at = self._heap[0][0]
             # In a context of its own: what one call binds to its log lines is not another's.
@@ -80,16 +82,33 @@ class Clock:
 
     def _fire(self) -> None:
         self._timer = None
-        horizon = self._loop.time() + self._slack_s
-        due: list[tuple[float, Alarm]] = []
-        while self._heap and self._heap[0][0] <= horizon:
-            when, _, alarm = heapq.heappop(self._heap)
-            if alarm.when == when:
-                alarm.when = None
-                due.append((when, alarm))
-        for when, alarm in due:
-            try:
-                alarm.on_due(max(when, self._loop.time()))
-            except Exception as error:  # outermost frame: hand it to the call it belongs to
-                alarm.on_error(error)
-        self._rearm()
+        self._firing = True  # one timer for all that is asked for on the way
+        try:
+            for alarm, when in self._due(self._loop.time() + self._slack_s):
+                self._tell(alarm, when)
+        finally:
+            self._firing = False
+            self._rearm()
+
+    def _tell(self, alarm: Alarm, when: float) -> None:
+        try:
+            alarm.on_due(max(when, self._loop.time()))
+        except Exception as error:  # outermost frame: hand it to the call it belongs to
+            alarm.on_error(error)
+
+    def _due(self, horizon: float) -> list[tuple[Alarm, float]]:
+        """Take the alarms that are due by a time, with the times they asked for."""
+        heap, due = self._heap, []
+        while heap and heap[0][0] <= horizon:
+            queued_at, _, alarm = heapq.heappop(heap)
+            if alarm.queued_at != queued_at:
+                continue  # it has an earlier place since, or had
+            alarm.queued_at = None
+            if (when := alarm.when) is None:
+                continue
+            if when > horizon:
+                self._add(when, alarm)
+                continue
+            alarm.when = None
+            due.append((alarm, when))
+        return due

@@ -1,6 +1,8 @@
 """One clock for all calls: alarms fire in time, once, and one call's bug is its own."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -132,6 +134,45 @@ async def test_many_wishes_leave_nothing_behind() -> None:
 
     assert clock._heap == []
     assert all(len(caller.fired) == 1 for caller in callers)
+
+
+@on_virtual_time
+async def test_deadline_put_off_again_and_again_takes_one_place() -> None:
+    """A call that moves its deadline with every message queues once, and is woken at its last wish alone."""
+    clock = Clock(asyncio.get_running_loop())
+    caller = Caller(clock)
+    start = clock.now()
+    for n in range(100):
+        caller.alarm.set(start + 1 + n / 10)
+        assert len(clock._heap) == 1
+    await asyncio.sleep(20)
+
+    assert caller.fired == [pytest.approx(start + 10.9)]
+
+
+@on_virtual_time
+async def test_calls_that_ask_while_others_fire_share_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many calls a wake-up serves, it sets the next timer once."""
+    loop = asyncio.get_running_loop()
+    clock = Clock(loop)
+    callers = [Caller(clock, then=1.0 - n / 100) for n in range(20)]
+    for caller in callers:
+        caller.alarm.set(clock.now() + 1)
+    timers: list[float] = []
+    call_at = loop.call_at
+
+    def counted(when: float, callback: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+        if callback == clock._fire:
+            timers.append(when)
+        return call_at(when, callback, *args, **kwargs)
+
+    monkeypatch.setattr(loop, "call_at", counted)
+    await asyncio.sleep(1.5)
+
+    assert all(len(caller.fired) == 1 for caller in callers)
+    assert len(timers) == 1
+    for caller in callers:
+        caller.alarm.set(None)
 
 
 def test_clock_keeps_the_beat_on_every_loop() -> None:
