@@ -173,8 +173,10 @@ class CallerLeg:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`pump` and :meth:`overdue` are to be called next."""
-        wishes = (self._downlink.next_deadline(), self._give_up_on_mark_at)
-        return min((wish for wish in wishes if wish is not None), default=None)
+        audio, mark = self._downlink.next_deadline(), self._give_up_on_mark_at
+        if audio is None or mark is None:
+            return mark if audio is None else audio
+        return min(audio, mark)
 
     def counters(self) -> dict[str, int | float]:
         """Return what was counted on both directions of the leg, by name; bad messages by reason as well."""

@@ -150,12 +150,12 @@ class CallSession:
     def _on_due(self, now: float) -> None:
         while self._posted:
             self.happened(self._posted.popleft())
-        self._carry_out(self._machine.tick(now))
+        self._obey(self._machine.tick(now))
         overdue = self._caller.overdue(now)
         if overdue is not None:
             self.happened(overdue)
         self._caller.pump(now)
-        self._carry_out([])
+        self._set_alarm()
 
     def _finish(self, end: do.End) -> None:
         if not self._over.done():
@@ -167,11 +167,17 @@ class CallSession:
 
     def _carry_out(self, commands: list[do.Command]) -> None:
         """Execute commands in order, then ask the clock for the next time anything is due."""
+        self._obey(commands)
+        self._set_alarm()
+
+    def _obey(self, commands: list[do.Command]) -> None:
         for command in commands:
             self._do[type(command)](command)
         if self._machine.state is not self._state:
             self._state = self._machine.state
             self.scribe.state(self._state)
+
+    def _set_alarm(self) -> None:
         if self._posted:
             return  # the alarm is set for what was posted
         machine, caller = self._machine.next_deadline(), self._caller.next_deadline()
@@ -197,7 +203,7 @@ class CallSession:
         match message:
             case vatel.ResponseAudio(turn_id, audio, is_final):
                 self._caller.play(self._line.turn(turn_id), audio, final=bool(is_final))
-                self._carry_out([])
+                self._set_alarm()
             case vatel.ResponseText(turn_id):
                 self.scribe.agent_said(self._line.turn(turn_id), message)
             case vatel.InputTranscript():
