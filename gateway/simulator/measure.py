@@ -3,15 +3,14 @@
 from typing import Final
 
 from gateway.audio import ulaw
-from gateway.simulator import tone
-from gateway.simulator.ear import loud_blocks, talks
+from gateway.simulator import hearing, tone
+from gateway.simulator.ear import BLOCK_MS, talks
 from gateway.simulator.playout import Spurt
 from gateway.simulator.promises import Limits, judge
 from gateway.simulator.record import CallRecord, StreamRecord
 from gateway.simulator.report import CallReport, StreamReport
 
 _SAMPLES_PER_MS: Final = 8
-_BLOCK_MS: Final = 20
 
 
 def make(record: CallRecord, limits: Limits) -> CallReport:
@@ -52,18 +51,16 @@ def _tone(record: CallRecord) -> tone.ToneMatch | None:
 
 
 def _stream(record: StreamRecord) -> StreamReport:
-    loud = loud_blocks(ulaw.decode(record.heard))
-    offset_blocks = round(record.spoken_offset / _SAMPLES_PER_MS / _BLOCK_MS)
-    spoken = loud_blocks(ulaw.decode(record.spoken))[: max(0, len(loud) - offset_blocks)]
-    together = int((loud[offset_blocks : offset_blocks + len(spoken)] & spoken).sum())
+    agent, caller = hearing.agent_blocks(record), hearing.caller_blocks(record)
     return StreamReport(
         origin_s=record.origin_s,
         length_ms=record.samples // _SAMPLES_PER_MS,
         first_audio_ms=record.spurts[0].start // _SAMPLES_PER_MS if record.spurts else None,
-        talk=talks(loud),
+        talk=talks(agent),
         turns=record.spurts,
         gaps_ms=tuple((gap.stop - gap.start) / 8 for spurt in record.spurts for gap in spurt.gaps),
-        talk_over_ms=together * _BLOCK_MS,
+        pauses_ms=hearing.pauses_ms(agent, caller),
+        talk_over_ms=int((agent & caller).sum()) * BLOCK_MS,
         barge_in_ms=tuple(_barge_in(record.spurts, cut) for cut in record.cuts),
         tail_lost_ms=record.buffered / _SAMPLES_PER_MS,
         frames_sent=record.frames,

@@ -7,8 +7,9 @@ and gives back every mark that still waits (https://www.twilio.com/docs/voice/me
 Time is counted in samples of 125 µs from ``origin_s``, so nothing is rounded twice and what was heard can be
 rendered to the sample.
 
-Weakness: an underrun is told from the end of a turn by the mark or ``clear`` that ended the turn, so a server
-that marks every piece hides its underruns here. Ours marks turns.
+An underrun is told from the end of a turn by the mark or ``clear`` that ended the turn: running dry without
+either and going on later is one, however long it lasts. A server that marks every piece, or fills underruns
+with silence, hides them here; the pauses of :mod:`~gateway.simulator.hearing` are read from what was heard.
 """
 
 from collections import deque
@@ -19,7 +20,6 @@ from typing import Final, Literal
 RATE_HZ: Final = 8_000
 SILENCE: Final = b"\xff"
 CAP_SAMPLES: Final = 600 * RATE_HZ  # ten minutes (https://www.twilio.com/docs/api/errors/31931)
-TURN_GAP_SAMPLES: Final = RATE_HZ  # audio that comes later than this after running dry begins a new turn
 FORGET_SAMPLES: Final = 2 * RATE_HZ  # what is kept behind the clock when the recording is off
 _EPSILON: Final = 1e-3  # samples; a deadline computed by us must count as reached
 
@@ -63,7 +63,7 @@ class _Turns:
     def go_on(self, end: int, start: int) -> None:
         """Take audio that plays from ``start`` on, when all before it ends at ``end``."""
         gap = start - end if self._start is not None else 0
-        if gap and (self._ended_by == "mark" or gap > TURN_GAP_SAMPLES):
+        if gap and self._ended_by == "mark":
             self.close(end, self._ended_by)
         elif gap:
             self._gaps.append(Gap(end, start))

@@ -37,7 +37,9 @@ class StreamReport:
         first_audio_ms: when the caller first heard anything of the agent; None: never.
         talk: audible speech of the agent, pauses of up to 300 ms included.
         turns: the agent's turns as they were played, with their underruns.
-        gaps_ms: each underrun's length.
+        gaps_ms: each underrun's length: the playout buffer ran dry inside a turn.
+        pauses_ms: each silence of more than 200 ms heard inside the agent's speech, whatever made it; no promise
+            depends on it, for people pause too.
         talk_over_ms: how long both were audible at once.
         barge_in_ms: for each time the caller cut in, how long the agent was still heard;
             None: it was not speaking any more.
@@ -50,6 +52,7 @@ class StreamReport:
     talk: tuple[Talk, ...]
     turns: tuple[Spurt, ...]
     gaps_ms: tuple[float, ...]
+    pauses_ms: tuple[int, ...]
     talk_over_ms: int
     barge_in_ms: tuple[float | None, ...]
     tail_lost_ms: float
@@ -136,7 +139,8 @@ def _stream_lines(stream: StreamReport) -> list[str]:
     lines = [
         f"heard     first audio {_ms(stream.first_audio_ms)}, agent audible {talked_ms / 1000:.1f} s "
         f"of {stream.length_ms / 1000:.1f} s in {len(stream.talk)} stretches",
-        f"quality   {len(stream.gaps_ms)} gaps ({sum(stream.gaps_ms):.0f} ms), "
+        f"quality   {len(stream.gaps_ms)} underruns ({sum(stream.gaps_ms):.0f} ms), "
+        f"{len(stream.pauses_ms)} pauses heard ({sum(stream.pauses_ms)} ms), "
         f"{stream.talk_over_ms} ms both at once, {stream.tail_lost_ms:.0f} ms unheard at the end",
         f"wire      {stream.frames_sent} frames sent ({stream.frames_dropped} dropped), "
         f"{stream.messages_received} messages received, {stream.marks_echoed}/{stream.marks} marks, "

@@ -31,6 +31,15 @@ class TestHearing:
 
         assert report_of(stream={"spurts": spurts}).streams[0].gaps_ms == (10.0, 1.0)
 
+    def test_pauses_are_read_from_what_was_heard(self) -> None:
+        """Two words half a second apart, though the buffer saw one turn."""
+        heard = SPEECH + SILENT[:4_000] + SPEECH
+        report = report_of(stream={"heard": heard, "spoken": b""})
+
+        assert report.streams[0].pauses_ms == (500,)
+        assert report.streams[0].gaps_ms == ()
+        assert report.kept
+
     def test_what_waited_at_the_end_is_lost(self) -> None:
         """Eight bytes are a millisecond."""
         assert report_of(stream={"buffered": 1_200}).streams[0].tail_lost_ms == 150

@@ -207,18 +207,20 @@ class TestSpurts:
         assert earpiece.spurts(at(50)) == (Spurt(0, 400, (), "open"),)
 
     def test_audio_that_comes_late_leaves_a_gap(self, earpiece: Earpiece) -> None:
-        """Within a second it is the same turn."""
+        """Without a mark it is the same turn."""
         earpiece.play(at(0), b"a" * 160)
         earpiece.play(at(30), b"a" * 160)
 
         assert earpiece.spurts(at(100)) == (Spurt(0, 400, (Gap(160, 240),), "dry"),)
 
-    def test_audio_that_comes_a_second_late_is_another_turn(self, earpiece: Earpiece) -> None:
-        """The agent was silent, not slow."""
+    @pytest.mark.parametrize("late_ms", [900, 1_500, 60_000])
+    def test_a_gap_has_no_longest_length(self, earpiece: Earpiece, late_ms: int) -> None:
+        """A turn that ran dry and went on has a gap, the worse the longer."""
         earpiece.play(at(0), b"a" * 160)
-        earpiece.play(at(1_021), b"a" * 160)
+        earpiece.play(at(20 + late_ms), b"a" * 160)
 
-        assert [spurt.end for spurt in earpiece.spurts(at(2_000))] == ["dry", "dry"]
+        (spurt,) = earpiece.spurts(at(late_ms + 100))
+        assert spurt.gaps == (Gap(160, 160 + late_ms * 8),)
 
     def test_audio_after_a_mark_and_a_silence_is_another_turn(self, earpiece: Earpiece) -> None:
         """The mark said that the turn was over, so there is no gap."""

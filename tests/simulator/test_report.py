@@ -54,7 +54,7 @@ class TestHuman:
 
         assert "call      caller hung up (by the caller), 3.0 s" in text
         assert "first audio 1000 ms, agent audible 1.0 s of 3.0 s in 1 stretches" in text
-        assert "0 gaps (0 ms), 0 ms both at once, 0 ms unheard at the end" in text
+        assert "0 underruns (0 ms), 0 pauses heard (0 ms), 0 ms both at once, 0 ms unheard at the end" in text
         assert "150 frames sent (0 dropped), 11 messages received, 1/1 marks, 0 clears" in text
         assert "kept      set-up: 8 ms (limit 2000 ms)" in text
         assert "BROKEN" not in text
