@@ -91,7 +91,7 @@ def drain() -> bool:
 
 async def crowd(calls: int) -> bool:
     """Make so many demo calls at once, with gateway and sandbox in processes of their own."""
-    caller, desk = await demo.caller(), ReservationDesk()
+    caller, desk = await asyncio.to_thread(demo.caller, demo.TABLE_BOOKING), ReservationDesk()
     agent_id = Sandbox().agent_id("table_booking")
     async with _served(desk.application()) as tools_url, _sandbox() as sandbox_url:
         settings = {
@@ -105,7 +105,7 @@ async def crowd(calls: int) -> bool:
             making = []
             for _ in range(calls):
                 options = CallOptions(max_seconds=120.0)
-                making.append(tasks.create_task(gateway.call(caller, options, demo.LIMITS)))
+                making.append(tasks.create_task(gateway.call(caller, options, demo.TABLE_BOOKING.limits)))
                 await asyncio.sleep(RAMP_S)
         return _judge_crowd([call.result() for call in making], gateway, desk, pulse.worst_late_s)
 

@@ -17,7 +17,7 @@ from gateway.simulator.ear import loud_blocks
 from gateway.simulator.options import CallOptions
 from gateway.simulator.report import CallReport
 from tests.e2e.running import DISTURBED_S, felt
-from tests.e2e.town import Plan, Town, town
+from tests.e2e.town import Plan, StreamEnd, Town, town
 
 Trouble = Callable[[Town], Awaitable[None]]
 
@@ -57,6 +57,7 @@ class Evidence:
 
     Attributes:
         endings: of each of the call's streams.
+        call_ends: of the call.
         call_ids: under which the journal knows the call.
         sessions: what the sandbox was asked, session by session.
         live_sessions: how many of them were still open at the end.
@@ -65,7 +66,8 @@ class Evidence:
     """
 
     report: CallReport
-    endings: list[CallEnded]
+    endings: list[StreamEnd]
+    call_ends: list[CallEnded]
     call_ids: set[str]
     states: list[StateChanged]
     words: list[TranscriptEntry]
@@ -105,21 +107,23 @@ async def play(scene: Scene) -> Evidence:
             report = await place.call(scene.caller, scene.options)
             trouble.cancel()
         await place.chronicle.ended(report.call_sid, scene.streams)
-        of = partial(place.chronicle.of, report.call_sid)
-        calls = [call for call, _ in place.chronicle.lines if call.call_sid == report.call_sid]
-        return Evidence(
-            report,
-            endings=of(CallEnded),
-            call_ids={call.call_id for call in calls},
-            states=of(StateChanged),
-            words=of(TranscriptEntry),
-            tools=of(ToolRun),
-            interruptions=of(Interrupted),
-            sessions=list(place.sandbox.records),
-            live_sessions=place.sandbox.live_sessions,
-            refused=dict(place.gateway.phone.refused),
-            worst_late_s=pulse.worst_late_s,
-        )
+        live_sessions = place.sandbox.live_sessions
+    of = partial(place.chronicle.of, report.call_sid)
+    calls = [call for call, _ in place.chronicle.lines if call.call_sid == report.call_sid]
+    return Evidence(
+        report,
+        endings=place.chronicle.ends(report.call_sid),
+        call_ends=of(CallEnded),
+        call_ids={call.call_id for call in calls},
+        states=of(StateChanged),
+        words=of(TranscriptEntry),
+        tools=of(ToolRun),
+        interruptions=of(Interrupted),
+        sessions=list(place.sandbox.records),
+        live_sessions=live_sessions,
+        refused=dict(place.gateway.phone.refused),
+        worst_late_s=pulse.worst_late_s,
+    )
 
 
 async def _make(trouble: Trouble, place: Town) -> None:

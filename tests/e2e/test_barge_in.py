@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gateway.audio.pcm import Pcm
-from gateway.records import CallEnded, Interrupted, TranscriptEntry
+from gateway.records import Interrupted, TranscriptEntry
 from gateway.sandbox.stage import Script
 from gateway.sandbox.switches import Switches
 from gateway.sandbox.troublesome import Burst
@@ -19,7 +19,7 @@ from gateway.vatel.messages import Interruption, SpeechStarted, SpeechStopped
 from tests.e2e.acts import Acts, send, speak
 from tests.e2e.acts import tone as tone_of
 from tests.e2e.running import run_all, undisturbed
-from tests.e2e.town import Plan, heard, town
+from tests.e2e.town import Plan, StreamEnd, heard, town
 
 LIMIT_S: Final = 0.060
 AT_FOUR_TIMES_ITS_SPEED: Final = Burst(audio_s=8.0, within_s=2.0, interrupt_after_s=1.5, late_s=0.8)
@@ -67,7 +67,7 @@ class Evidence:
     cut_at: int | None
     interruptions: list[Interrupted]
     words: list[TranscriptEntry]
-    ended: CallEnded
+    ended: StreamEnd
 
     @property
     def silent_after_s(self) -> float:

@@ -12,7 +12,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from gateway.records import CallEnded, Ending, Reason, Result, StateChanged
+from gateway.records import Ending, Reason, Result, StateChanged
 from gateway.sandbox import wire
 from gateway.sandbox.scripted import Echo
 from gateway.simulator import tone
@@ -23,7 +23,7 @@ from tests.e2e.acts import Act, Acts, InTurn, end, send_raw, send_text, speak
 from tests.e2e.acts import tone as tone_of
 from tests.e2e.forger import Answer, Forged, Forger, at_once, form_of, new_sid
 from tests.e2e.running import DISTURBED_S, felt, run
-from tests.e2e.town import ACCOUNT_SID, AUTH_TOKEN, Plan, Town, heard_turn, town
+from tests.e2e.town import ACCOUNT_SID, AUTH_TOKEN, Plan, StreamEnd, Town, heard_turn, town
 
 WITNESS_S: Final = 6.0
 WITNESS_HZ: Final = 1_000.0
@@ -142,7 +142,7 @@ class Siege:
         self._place = place
         self._forger = forger
 
-    async def survivable(self) -> CallEnded:
+    async def survivable(self) -> StreamEnd:
         """Say in one call everything that is only counted; the call goes on and ends as it should."""
         call_sid, forged = await self._forger.call()
         for hostility, _ in COUNTED.values():
@@ -153,7 +153,7 @@ class Siege:
         await forged.hang_up()
         return await self._place.chronicle.ended(call_sid)
 
-    async def fatal(self, hostility: Hostility) -> tuple[int, CallEnded]:
+    async def fatal(self, hostility: Hostility) -> tuple[int, StreamEnd]:
         """Make a call and end it by something that no socket survives."""
         call_sid, forged = await self._forger.call()
         await hostility(forged)
@@ -249,7 +249,7 @@ class Siege:
         """Open a socket and say nothing at all."""
         return await (await self._forger.dial()).closed()
 
-    async def agents(self) -> list[CallEnded]:
+    async def agents(self) -> list[StreamEnd]:
         """Call an agent that is hostile, in each of its ways at the same time."""
         async with asyncio.TaskGroup() as tasks:
             calls = [tasks.create_task(self._place.call(SilentCaller())) for _ in range(len(AGENT_SAYS) + 1)]
@@ -276,9 +276,9 @@ class Evidence:
     witness: CallReport
     gaps_ms: list[float]
     outlasted: bool
-    agents: list[CallEnded]
-    survivable: CallEnded
-    fatal: dict[str, tuple[int, CallEnded]]
+    agents: list[StreamEnd]
+    survivable: StreamEnd
+    fatal: dict[str, tuple[int, StreamEnd]]
     turned_away: dict[str, tuple[int, int]]
     webhooks: dict[str, Answer]
     upgrades: dict[str, int]

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from gateway.audio import ulaw
-from gateway.records import CallEnded, ToolRun
+from gateway.records import ToolRun
 from gateway.sandbox.scripted import ToolUser
 from gateway.sandbox.session import SessionRecord
 from gateway.simulator.caller import WavCaller, sine
@@ -19,7 +19,7 @@ from gateway.simulator.options import CallOptions
 from gateway.simulator.promises import Limits
 from gateway.simulator.report import CallReport
 from tests.e2e.running import DISTURBED_S, felt, run
-from tests.e2e.town import Plan, town
+from tests.e2e.town import Plan, StreamEnd, town
 
 CALLS: Final = 20
 LIMITS: Final = Limits(setup_ms=2_000, gaps=None, tail_lost_ms=0, ended_by="gateway")
@@ -32,7 +32,7 @@ class Conversation:
     """One call as its three parties saw it."""
 
     report: CallReport
-    ended: CallEnded
+    ended: StreamEnd
     tools: list[ToolRun]
 
 
@@ -141,7 +141,7 @@ def test_every_tool_call_is_answered_once(many: Evidence) -> None:
 def test_every_frame_of_the_callers_reaches_its_agent(many: Evidence) -> None:
     """What was said while the agent listened is all there, but for the resampler's delay of 30 ms."""
     carried = sum(
-        talk.ended.counters["caller_frames"] - talk.ended.counters["early_frames"]
+        talk.ended.counters["caller_frames"] - talk.ended.counters["unsent_frames"]
         for talk in many.conversations
     )
     arrived = sum(session.audio_bytes for session in many.sessions) / FRAME_BYTES

@@ -7,7 +7,7 @@ loop's clock, which all three share.
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from gateway.app import Gateway, serving
 from gateway.audio import clips, ulaw
 from gateway.audio.pcm import Pcm
 from gateway.journal import Watcher
-from gateway.records import CallEnded, CallInfo, Ending, Happening, StateChanged
+from gateway.records import STREAM_BROKE, CallEnded, CallInfo, Ending, Happening, StateChanged, StreamLost
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.stage import Agent, Exit, Opening, Script, Stage, Timer
 from gateway.sandbox.switches import Switches
@@ -35,6 +35,8 @@ ACCOUNT_SID = "AC" + "e" * 32
 AUTH_TOKEN = "end-to-end-token-of-no-account"
 AGENT = "subject"
 _PATIENCE_S = 15.0
+
+StreamEnd = CallEnded | StreamLost
 
 T = TypeVar("T")
 
@@ -125,10 +127,21 @@ class Chronicle:
             while not condition():
                 await self._news.wait()
 
-    async def ended(self, call_sid: str, streams: int = 1) -> CallEnded:
+    def ends(self, call_sid: str) -> list[StreamEnd]:
+        """Return how each of a call's streams ended, in order."""
+        lines = [line for call, line in self.lines if call.call_sid == call_sid]
+        return [
+            line
+            for line in lines
+            if isinstance(line, StreamLost)
+            # The end of a call whose stream broke, which was told by StreamLost, is told late or never.
+            or (isinstance(line, CallEnded) and line.ending.reason not in STREAM_BROKE)
+        ]
+
+    async def ended(self, call_sid: str, streams: int = 1) -> StreamEnd:
         """Wait until so many streams of a call have ended; return how the last of them did."""
-        await self.until(lambda: len(self.of(call_sid, CallEnded)) >= streams)
-        return self.of(call_sid, CallEnded)[streams - 1]
+        await self.until(lambda: len(self.ends(call_sid)) >= streams)
+        return self.ends(call_sid)[streams - 1]
 
     async def talking(self, times: int = 1) -> None:
         """Wait until callers and agents have been brought together so often."""
@@ -193,27 +206,29 @@ class Plan:
 
 @asynccontextmanager
 async def town(plan: Plan) -> AsyncIterator[Town]:
-    """Build a town and, when all calls are over, pull it down."""
+    """Build a town and, when all calls are over, pull it down; its chronicle goes on to the end."""
     said: list[Said] = []
-    async with AsyncExitStack() as stack:
-        sandbox = Sandbox()
-        sandbox.add(AGENT, Overheard(plan.script, said), plan.switches)
-        await sandbox.start()
-        stack.push_async_callback(sandbox.stop)
-        simulator = await stack.enter_async_context(Simulator(ACCOUNT_SID, AUTH_TOKEN))
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        line = await stack.enter_async_context(Line.to(port)) if plan.cuttable else None
-        url = f"http://127.0.0.1:{line.port if line else port}"
-        loaded = settings.load(_values(plan, url, sandbox, simulator), env={})
-        gateway = await stack.enter_async_context(serving(loaded, listener))
-        chronicle = Chronicle()
-        watcher = stack.enter_context(gateway.journal.watch())
-        async with asyncio.TaskGroup() as tasks:
-            keeping = tasks.create_task(chronicle.keep(watcher))
-            yield Town(simulator, sandbox, gateway, url, chronicle, said, line)
+    chronicle = Chronicle()
+    async with asyncio.TaskGroup() as tasks:
+        with ExitStack() as watch:
+            async with AsyncExitStack() as stack:
+                sandbox = Sandbox()
+                sandbox.add(AGENT, Overheard(plan.script, said), plan.switches)
+                await sandbox.start()
+                stack.push_async_callback(sandbox.stop)
+                simulator = await stack.enter_async_context(Simulator(ACCOUNT_SID, AUTH_TOKEN))
+                listener = socket.create_server(("127.0.0.1", 0))
+                port = listener.getsockname()[1]
+                line = await stack.enter_async_context(Line.to(port)) if plan.cuttable else None
+                url = f"http://127.0.0.1:{line.port if line else port}"
+                loaded = settings.load(_values(plan, url, sandbox, simulator), env={})
+                gateway = await stack.enter_async_context(serving(loaded, listener))
+                watcher = watch.enter_context(gateway.journal.watch())
+                keeping = tasks.create_task(chronicle.keep(watcher))
+                yield Town(simulator, sandbox, gateway, url, chronicle, said, line)
+            await asyncio.sleep(0)  # the chronicle's last lines are on their way
             keeping.cancel()
-        assert not watcher.lost, "the chronicle has holes: what it does not say proves nothing"
+    assert not watcher.lost, "the chronicle has holes: what it does not say proves nothing"
 
 
 def _values(plan: Plan, url: str, sandbox: Sandbox, simulator: Simulator) -> dict[str, Any]:
