@@ -159,6 +159,7 @@ class Registry:
 
         Who asks for it again so soon is Twilio repeating its webhook: the stream may still come.
         """
+        self._expire(now)
         held = self._reserved.get(call_sid)
         if held is None or held.resumed_at is None or now - held.resumed_at >= _REPEATED_WITHIN_S:
             return None

@@ -254,6 +254,16 @@ async def test_resume_asked_twice() -> None:
     assert registry.repeated(held.call.call_sid, NOW) is None
 
 
+async def test_promise_is_not_repeated_once_expired() -> None:
+    """A token that lives shorter than a webhook is repeated is not given again when it has expired."""
+    registry = Registry(max_active=5, token_ttl_s=2.0)
+    held = registry.reserve(call(), NOW, resumes=True)
+
+    assert isinstance(held, Reservation)
+    assert registry.repeated(held.call.call_sid, NOW + 1.9) is held
+    assert registry.repeated(held.call.call_sid, NOW + 2.0) is None
+
+
 class Hosting:
     """Real streams of one call, hosted one after the other, and what the journal says of it."""
 
