@@ -1,6 +1,7 @@
 """What the demo shows while the call runs: both sides' words as they come, tools, barge-in, levels."""
 
 import json
+import textwrap
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,8 @@ from gateway.records import (
 from gateway.simulator import events as phone
 
 _METER_CELLS = 24
+_INDENT = 27
+_NARROWEST = 50
 _QUIET_DBFS = -60.0
 
 
@@ -34,7 +37,7 @@ class Screen:
         self._console = console
         self._live = Live(console=console, refresh_per_second=10, transient=True)
         self._at_s = 0.0
-        self._told: set[int] = set()
+        self._told: dict[int, str] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -61,12 +64,8 @@ class Screen:
     def happening(self, happening: Happening) -> None:
         """Show what the gateway's journal says."""
         match happening:
-            case TranscriptEntry(role="agent", final=True, cut=False, text=text, index=index):
-                if index not in self._told:
-                    self._told.add(index)
-                    self._line("agent", text, "bold green")
-            case TranscriptEntry(role="agent", cut=True, heard_text=heard):
-                self._line("agent cut", f"the caller heard: “{heard} …”", "yellow")
+            case TranscriptEntry(role="agent"):
+                self._agent_says(happening)
             case TranscriptEntry(role="caller", final=True, text=text):
                 self._line("  understood", text, "cyan")
             case ToolAsked(name=name, arguments=arguments):
@@ -82,11 +81,37 @@ class Screen:
             case _:
                 pass
 
+    def _agent_says(self, entry: TranscriptEntry) -> None:
+        """Show a turn when its first words are known, and at its end what was added to them."""
+        told = self._told.get(entry.index)
+        if entry.text and (told is None or (entry.final and told != entry.text)):
+            self._told[entry.index] = entry.text
+            addition = entry.text.removeprefix(told or "")
+            begun = "" if told is None else "… " if addition != entry.text else "rather: "
+            self._line("agent", begun + addition.strip() + ("" if entry.final else " …"), "bold green")
+        if entry.cut:
+            self._line("agent cut", f"the caller heard: “{entry.heard_text} …”", "yellow")
+
     def _line(self, who: str, what: str, style: str) -> None:
         line = Text(f"{self._at_s:6.1f} s  ", style="dim")
         line.append(f"{who:>15}  ", style=style)
-        line.append(what)
+        line.append(fold(" " * _INDENT + what, self._console.width, _INDENT)[_INDENT:])
         self._console.print(line, soft_wrap=True)
+
+
+def fold(text: str, width: int, indent: int) -> str:
+    """Break a line between words so that it fits; what follows the first break is indented.
+
+    Nothing is folded to less than 50 columns, and no word is broken.
+    """
+    lines = textwrap.wrap(
+        text,
+        max(width, _NARROWEST),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines) or text
 
 
 def _levels(at_s: float, caller_speaks: bool, agent_dbfs: float) -> Text:
@@ -98,4 +123,6 @@ def _levels(at_s: float, caller_speaks: bool, agent_dbfs: float) -> Text:
         ("● speaks " if caller_speaks else "○ listens", "cyan"),
         ("   agent ", "green"),
         (f"{bar:<{_METER_CELLS}}", "green"),
+        no_wrap=True,
+        overflow="crop",
     )

@@ -1,11 +1,12 @@
 """What the demo shows of a call."""
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from gateway.demo.screen import Screen
+from gateway.demo.screen import Screen, fold
 from gateway.records import (
     CallEnded,
     Ending,
@@ -60,17 +61,86 @@ def test_each_thing_that_happens_is_a_line(happening: Happening | phone.Event, l
     assert line in shown(happening)
 
 
-def test_interim_words_and_keys_are_not_shown() -> None:
-    """Hypotheses, and the caller's keys, stay off the screen."""
-    assert shown(TranscriptEntry(0, "agent", "Hel", False, 0.0), KeyPressed(0.0, "7")) == ""
+def test_hypotheses_about_the_caller_and_keys_are_not_shown() -> None:
+    """What was understood is shown when it is sure; the caller's keys stay off the screen."""
+    assert shown(TranscriptEntry(0, "caller", "Hel", False, 0.0), KeyPressed(0.0, "7")) == ""
+
+
+def words(*entries: TranscriptEntry) -> list[str]:
+    """Return the lines the screen wrote, without their times."""
+    return [line.partition(" s ")[2].strip() for line in shown(*entries).splitlines()]
+
+
+def agent(text: str, *, final: bool, **more: Any) -> TranscriptEntry:
+    """Return a state of the agent's first turn."""
+    return TranscriptEntry(0, "agent", text, final, 0.0, **more)
 
 
 def test_agent_turn_is_told_once() -> None:
     """A turn that only learns what was heard of it is not said again."""
-    said = TranscriptEntry(0, "agent", "Hello.", True, 0.0)
-    heard = TranscriptEntry(0, "agent", "Hello.", True, 0.0, heard_ms=500, total_ms=500)
+    assert words(agent("Hello.", final=True), agent("Hello.", final=True, heard_ms=500, total_ms=500)) == [
+        "agent  Hello."
+    ]
 
-    assert shown(said, heard).count("Hello.") == 1
+
+def test_agent_turn_is_told_as_it_comes() -> None:
+    """The first words are shown at once, the rest when it is final; what comes between waits."""
+    assert words(
+        agent("How can", final=False), agent("How can I", final=False), agent("How can I help?", final=True)
+    ) == ["agent  How can …", "agent  … I help?"]
+
+
+def test_agent_turn_that_is_worded_anew_is_told_anew() -> None:
+    """Interim words may be taken back: then the final ones are shown whole."""
+    assert words(agent("How can", final=False), agent("May I help?", final=True)) == [
+        "agent  How can …",
+        "agent  rather: May I help?",
+    ]
+
+
+def test_interim_words_that_prove_final_are_not_repeated() -> None:
+    """A turn whose first words were all of it gets no second line; an empty text gets none at all."""
+    assert words(agent("", final=False), agent("Bye.", final=False), agent("Bye.", final=True)) == [
+        "agent  Bye. …"
+    ]
+
+
+def test_cut_turn_shows_its_words_before_what_was_heard_of_them() -> None:
+    """A turn that was cut before it was final is there, with its cut."""
+    assert words(
+        agent("Soup and fish and", final=False),
+        agent("Soup and fish and", final=False, cut=True, heard_text="Soup"),
+    ) == ["agent  Soup and fish and …", "agent cut  the caller heard: “Soup …”"]
+
+
+def test_long_line_is_folded_under_itself() -> None:
+    """What does not fit goes on below its own column; words stay whole."""
+    lines = shown(agent("soup " * 20, final=True)).splitlines()
+
+    assert len(lines) == 2
+    assert all(len(line) <= 100 for line in lines)
+    assert lines[1].startswith(" " * 27 + "soup")
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("short", 60, ["short"]),
+        ("", 60, [""]),
+        ("a" * 70, 60, ["a" * 70]),
+        ("kept  " + "word " * 12 + "end", 60, ["kept  " + ("word " * 11).strip(), "      word end"]),
+        ("word " * 10, 10, [("word " * 10).strip()]),
+        ("well-known " * 5, 50, ["well-known well-known well-known well-known", "      well-known"]),
+    ],
+)
+def test_folding_keeps_words_whole(text: str, width: int, lines: list[str]) -> None:
+    """Lines break at blanks only, never below 50 columns, and what follows is indented."""
+    assert [line.rstrip() for line in fold(text, width, 6).split("\n")] == lines
+
+
+def test_brackets_of_a_tools_answer_are_no_markup() -> None:
+    """What the tool said is shown to the letter."""
+    assert "[bold]x[/] :tada:" in shown(ToolRun("t", "book", "ok", 12, "[bold]x[/] :tada:"))
 
 
 def test_times_are_those_of_the_phone() -> None:
