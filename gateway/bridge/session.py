@@ -79,7 +79,7 @@ class CallSession:
         self._clock = clock
         self._line = AgentLine(dial, self, clock.now, self._spawn)
         self._desk = ToolDesk(call, run_tool, self._line, self.scribe, self._spawn, self.happened, clock.now)
-        self._alarm = clock.alarm(self._on_due, self._on_bug)
+        self._alarm = clock.alarm(self._on_due, self._finish)
         self._posted: deque[on.Event] = deque()
         self._state = machine.state
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +118,8 @@ class CallSession:
         try:
             async with self._group:
                 self._spawn(self._caller.listen(self))
-                self._carry_out(self._machine.start(self._clock.now()))
+                self._obey(self._machine.start(self._clock.now()))
+                self._set_alarm()
                 end = await self._over
                 for task in self._tasks:
                     task.cancel()
@@ -144,8 +145,9 @@ class CallSession:
             self._alarm.set(self._clock.now())
 
     def happened(self, event: on.Event) -> None:
-        """Handle an event to completion."""
-        self._carry_out(self._machine.handle(event, self._clock.now()))
+        """Handle an event to completion, then ask the clock for the next time anything is due."""
+        self._obey(self._machine.handle(event, self._clock.now()))
+        self._set_alarm()
 
     def _on_due(self, now: float) -> None:
         while self._posted:
@@ -157,18 +159,13 @@ class CallSession:
         self._caller.pump(now)
         self._set_alarm()
 
-    def _finish(self, end: do.End) -> None:
-        if not self._over.done():
+    def _finish(self, end: do.End | Exception) -> None:
+        if self._over.done():
+            return
+        if isinstance(end, Exception):
+            self._over.set_exception(end)
+        else:
             self._over.set_result(end)
-
-    def _on_bug(self, error: Exception) -> None:
-        if not self._over.done():
-            self._over.set_exception(error)
-
-    def _carry_out(self, commands: list[do.Command]) -> None:
-        """Execute commands in order, then ask the clock for the next time anything is due."""
-        self._obey(commands)
-        self._set_alarm()
 
     def _obey(self, commands: list[do.Command]) -> None:
         for command in commands:
