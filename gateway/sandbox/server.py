@@ -219,7 +219,7 @@ class Sandbox:
         try:
             await upgraded.prepare(request)
         except ConnectionResetError:  # the client left while the upgrade was on its way
-            return upgraded
+            return web.Response()  # for nobody: an upgrade half made is nothing that aiohttp can finish
         if request.transport is None:
             return upgraded
         record = SessionRecord(secrets.token_hex(16), entry.name, grant.opening)

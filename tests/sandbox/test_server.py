@@ -325,6 +325,30 @@ async def test_two_hundred_echoes_keep_every_frame_in_order(client: Client) -> N
     assert sum(record.audio_frames for record in client.sandbox.records) == 2_000
 
 
+async def test_client_that_leaves_during_the_upgrade_leaves_nothing(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever goes while the upgrade is being answered has no session, and nobody complains about it."""
+    client.sandbox.set_switches("echo", Switches(upgrade_delay_s=0.05))
+    token = await client.token()
+    for _ in range(5):
+        _, writer = await asyncio.open_connection("127.0.0.1", int(client.sandbox.url.rpartition(":")[2]))
+        request = (
+            f"GET /v1/connection?token={token} HTTP/1.1\r\nHost: sandbox\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        writer.write(request.encode())
+        await asyncio.sleep(0.02)
+        writer.transport.abort()
+        token = await client.token()
+    await asyncio.sleep(0.1)
+
+    assert len(client.sandbox.records) == 0
+    assert client.sandbox.live_sessions == 0
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_agent_is_shown(client: Client) -> None:
     """A client that wants to add to an agent's prompt can read it first, as the gateway's own client does."""
     status, body = await client.show(client.sandbox.agent_id("greeter"))
