@@ -32,8 +32,8 @@ class Phone(Protocol):
     def note_speech(self, text: str) -> None:
         """Tell who watches what is being said from this frame on."""
 
-    def note_interruption(self) -> None:
-        """Remember that the caller cuts in with this frame."""
+    def note_interruption(self, frames: int) -> None:
+        """Remember that the caller cuts in with this frame, for so many."""
 
     def note_missed(self, step: str) -> None:
         """Remember that a step's deadline passed."""

@@ -11,12 +11,15 @@ from gateway.simulator import load, recording, report, screenplay, speech
 from gateway.simulator.caller import Caller, SilentCaller, ToneCaller, WavCaller, frames_of_wav
 from gateway.simulator.options import CallOptions
 from gateway.simulator.progress import CallbackOptions
+from gateway.simulator.promises import Limits
 from gateway.simulator.report import CallReport
 from gateway.simulator.script import HangUp, Say, ScriptedCaller, Step, WaitAgentQuiet
 from gateway.simulator.simulator import Simulator
 
 _SECONDS = 10.0
 _PATIENCE_MS = 4_000  # a person says something when nobody else does
+
+_LIMITS = Limits(barge_in_ms=500.0)  # a gateway that lets an interrupted agent talk on is no gateway
 
 
 def add_arguments(
@@ -89,7 +92,7 @@ def _talker(texts: list[str]) -> ScriptedCaller:
 
 
 async def _run_one(simulator: Simulator, caller: Caller, args: argparse.Namespace) -> int:
-    made = await simulator.call(args.url, caller, options=_options(args, keep_audio=True))
+    made = await simulator.call(args.url, caller, options=_options(args, keep_audio=True), limits=_LIMITS)
     _say(report.human(made))
     _keep(args.record, made)
     _write_json(args.json, made.as_dict())
@@ -107,6 +110,7 @@ async def _run_many(simulator: Simulator, caller: Caller, args: argparse.Namespa
         calls=args.calls,
         calls_per_s=args.ramp,
         options=_options(args, keep_audio=args.record is not None or args.tone is not None),
+        limits=_LIMITS,
         on_report=keep,
     )
     _say(load.human(made))

@@ -16,7 +16,7 @@ class Handset:
     """What a caller holds during one call; the other half of :class:`~gateway.simulator.caller.Phone`.
 
     Attributes:
-        cuts: number of the microphone's frame with which the caller cut in, each time.
+        cuts: the microphone's frames with which the caller cut in: for each time the first, and how many.
         missed: steps whose deadline passed.
         digits: keys pressed and not yet sent.
     """
@@ -32,7 +32,7 @@ class Handset:
         self.mic = Microphone(keep_audio=keep_audio)
         self.ear = Ear()
         self.listens = caller.listens or watch is not events.ignore
-        self.cuts: list[int] = []
+        self.cuts: list[tuple[int, int]] = []
         self.missed: list[str] = []
         self.digits: deque[str] = deque()
         self.hung_up = False
@@ -57,12 +57,12 @@ class Handset:
 
     def note_speech(self, text: str) -> None:
         """Tell who watches what is being said."""
-        interrupting = bool(self.cuts) and self.cuts[-1] == self.mic.frames
+        interrupting = bool(self.cuts) and self.cuts[-1][0] == self.mic.frames
         self._watch(events.CallerSays(self._call_sid, text, interrupting))
 
-    def note_interruption(self) -> None:
-        """Remember the frame with which the caller cuts in."""
-        self.cuts.append(self.mic.frames)
+    def note_interruption(self, frames: int) -> None:
+        """Remember the frame with which the caller cuts in, and for how many."""
+        self.cuts.append((self.mic.frames, frames))
 
     def note_missed(self, step: str) -> None:
         """Remember a step whose deadline passed."""

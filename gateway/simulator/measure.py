@@ -5,7 +5,6 @@ from typing import Final
 from gateway.audio import ulaw
 from gateway.simulator import hearing, tone
 from gateway.simulator.ear import BLOCK_MS, talks
-from gateway.simulator.playout import Spurt
 from gateway.simulator.promises import Limits, judge
 from gateway.simulator.record import CallRecord, StreamRecord
 from gateway.simulator.report import CallReport, StreamReport
@@ -51,17 +50,18 @@ def _tone(record: CallRecord) -> tone.ToneMatch | None:
 
 
 def _stream(record: StreamRecord) -> StreamReport:
-    agent, caller = hearing.agent_blocks(record), hearing.caller_blocks(record)
+    agent = hearing.agent_blocks(record) if record.heard else None
+    caller = hearing.caller_blocks(record)
     return StreamReport(
         origin_s=record.origin_s,
         length_ms=record.samples // _SAMPLES_PER_MS,
-        first_audio_ms=record.spurts[0].start // _SAMPLES_PER_MS if record.spurts else None,
-        talk=talks(agent),
+        first_audio_ms=None if record.first_sound is None else record.first_sound // _SAMPLES_PER_MS,
+        talk=None if agent is None else talks(agent),
         turns=record.spurts,
         gaps_ms=tuple((gap.stop - gap.start) / 8 for spurt in record.spurts for gap in spurt.gaps),
-        pauses_ms=hearing.pauses_ms(agent, caller),
-        talk_over_ms=int((agent & caller).sum()) * BLOCK_MS,
-        barge_in_ms=tuple(_barge_in(record.spurts, cut) for cut in record.cuts),
+        pauses_ms=None if agent is None else hearing.pauses_ms(agent, caller),
+        talk_over_ms=None if agent is None else int((agent & caller).sum()) * BLOCK_MS,
+        barge_in_ms=hearing.barge_in_ms(record),
         tail_lost_ms=record.buffered / _SAMPLES_PER_MS,
         frames_sent=record.frames,
         frames_dropped=record.dropped_frames,
@@ -71,10 +71,3 @@ def _stream(record: StreamRecord) -> StreamReport:
         clears=record.clears,
         faults=record.faults,
     )
-
-
-def _barge_in(spurts: tuple[Spurt, ...], cut: int) -> float | None:
-    for spurt in spurts:
-        if spurt.start <= cut < spurt.stop:
-            return (spurt.stop - cut) / _SAMPLES_PER_MS
-    return None

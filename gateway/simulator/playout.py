@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Final, Literal
 
+from gateway.audio import ulaw
+from gateway.simulator.ear import BLOCK_SAMPLES, loud_blocks
+
 RATE_HZ: Final = 8_000
 SILENCE: Final = b"\xff"
 CAP_SAMPLES: Final = 600 * RATE_HZ  # ten minutes (https://www.twilio.com/docs/api/errors/31931)
@@ -115,6 +118,7 @@ class Earpiece:
         self._end = 0  # one past the last sample that is queued or was played
         self._marks: deque[tuple[int, str]] = deque()
         self._turns = _Turns()
+        self._first_sound: int | None = None
 
     def position(self, now: float) -> int:
         """Count the samples that have played by now, silence included."""
@@ -146,6 +150,8 @@ class Earpiece:
             self._turns.go_on(self._end, start)
             self._pieces.append((start, accepted))
             self._end = start + len(accepted)
+            if self._first_sound is None:
+                self._first_sound = _first_audible(start, accepted)
             self._forget(now)
         return len(accepted) == len(payload)
 
@@ -202,6 +208,11 @@ class Earpiece:
         """List the agent's turns so far; the last may be under way."""
         return self._turns.spurts(self._end, self.position(now))
 
+    def first_sound(self, now: float) -> int | None:
+        """Say at which sample the agent was first audible, to 20 ms inside its piece; None: not yet."""
+        sample = self._first_sound
+        return sample if sample is not None and sample < self.position(now) else None
+
     def _unplayed(self, now: float) -> int:
         return max(0, ceil((now - self.origin_s) * RATE_HZ - _EPSILON))
 
@@ -214,6 +225,8 @@ class Earpiece:
             if kept:
                 self._pieces.append((start, kept))
         self._end = self._turns.trim(self._end)
+        if self._first_sound is not None and self._first_sound >= self._end:
+            self._first_sound = None
 
     def _forget(self, now: float) -> None:
         if self._keep_audio:
@@ -221,3 +234,9 @@ class Earpiece:
         horizon = self.position(now) - FORGET_SAMPLES
         while self._pieces and self._pieces[0][0] + len(self._pieces[0][1]) < horizon:
             self._pieces.popleft()
+
+
+def _first_audible(start: int, payload: bytes) -> int | None:
+    line = payload.ljust(-(-len(payload) // BLOCK_SAMPLES) * BLOCK_SAMPLES, SILENCE)
+    loud = loud_blocks(ulaw.decode(line))
+    return start + int(loud.argmax()) * BLOCK_SAMPLES if loud.any() else None

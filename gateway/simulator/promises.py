@@ -1,10 +1,13 @@
 """What a good call must keep, and whether this one did. PURE."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gateway.simulator.codes import NOISE
-from gateway.simulator.record import EndedBy
+from gateway.simulator.record import EndedBy, Ending
 from gateway.simulator.report import CallReport, Promise
+
+_TURNED_AWAY: Final[frozenset[Ending]] = frozenset({"rejected", "rest_canceled", "stream_reset"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +16,11 @@ class Limits:
 
     Attributes:
         setup_ms: voice webhook to ``start``.
-        first_audio_ms: ``start`` to the first sample heard.
-        barge_in_ms: first interrupting sample sent to last agent sample heard.
+        heard: whether the agent must have been audible at all; not asked of a caller turned away, nor where
+            nothing was recorded.
+        first_audio_ms: ``start`` to the first audible moment.
+        barge_in_ms: first interrupting sample sent to last agent sample heard; an interruption of nothing
+            breaks it.
         tail_lost_ms: audio lost when the gateway ended the call.
         ended_by: who should end it.
         tone_hz: how far the tone may stray.
@@ -22,6 +28,7 @@ class Limits:
     """
 
     setup_ms: float | None = 2_000.0
+    heard: bool = True
     first_audio_ms: float | None = None
     gaps: int | None = 0
     barge_in_ms: float | None = None
@@ -37,6 +44,7 @@ def judge(report: CallReport, limits: Limits) -> CallReport:
     promises = [
         _streamed(report),
         *_times(report, limits),
+        *_heard(report, limits),
         *_audio(report, limits),
         *_tone(report, limits),
         *_conduct(report, limits),
@@ -63,17 +71,33 @@ def _times(report: CallReport, limits: Limits) -> list[Promise]:
     ]
 
 
+def _heard(report: CallReport, limits: Limits) -> list[Promise]:
+    recorded = any(stream.heard for stream in report.record.streams)
+    if not limits.heard or not recorded or report.ending in _TURNED_AWAY:
+        return []
+    audible_ms = sum(talk.stop_ms - talk.start_ms for stream in report.streams for talk in stream.talk or ())
+    return [Promise("the agent was heard", audible_ms > 0, f"{audible_ms / 1000:.1f} s", "anything")]
+
+
 def _audio(report: CallReport, limits: Limits) -> list[Promise]:
     gaps = sum(len(stream.gaps_ms) for stream in report.streams)
     cut_ins = [value for stream in report.streams for value in stream.barge_in_ms]
     promises = _at_most("gaps in the agent's speech", gaps, limits.gaps, "")
-    if cut_ins:
-        worst = max((value for value in cut_ins if value is not None), default=0.0)
-        promises += _at_most("barge-in to silence", worst, limits.barge_in_ms)
+    promises += _barge_in(cut_ins, limits.barge_in_ms)
     if report.streams and report.ended_by == "gateway":
         lost = report.streams[-1].tail_lost_ms
         promises += _at_most("last words heard", lost, limits.tail_lost_ms, "ms lost")
     return promises
+
+
+def _barge_in(cut_ins: list[float | None], limit_ms: float | None) -> list[Promise]:
+    """Judge the slowest; a caller who cut into silence has proved nothing."""
+    if not cut_ins or limit_ms is None:
+        return []
+    known = [value for value in cut_ins if value is not None]
+    if len(known) < len(cut_ins):
+        return [Promise("barge-in to silence", False, "nothing was interrupted", f"{limit_ms:.0f} ms")]
+    return _at_most("barge-in to silence", max(known), limit_ms)
 
 
 def _tone(report: CallReport, limits: Limits) -> list[Promise]:

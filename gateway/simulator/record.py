@@ -32,6 +32,16 @@ ENDED_BY: dict[Ending, EndedBy] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """A line with which the caller cut in, in samples from the stream's start: its first, and one past its
+    last.
+    """
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamRecord:
     """One media stream. Positions are samples at 8 kHz on the caller's clock.
 
@@ -44,6 +54,8 @@ class StreamRecord:
         buffered: bytes that waited to be heard when the stream ended.
         flushed: bytes that ``clear`` dropped.
         faults: Twilio's codes, each once.
+        first_sound: where the agent was first audible; None: never.
+        late_ms: how far our own frames left behind their time at worst: this machine's fault.
     """
 
     origin_s: float
@@ -52,7 +64,7 @@ class StreamRecord:
     heard: bytes
     spoken: bytes
     spoken_offset: int
-    cuts: tuple[int, ...]
+    cuts: tuple[Cut, ...]
     buffered: int
     flushed: int
     received: int
@@ -63,6 +75,8 @@ class StreamRecord:
     marks: int
     marks_echoed: int
     faults: tuple[Fault, ...]
+    first_sound: int | None = None
+    late_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,30 +30,31 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """One media stream; times in milliseconds from its ``start``.
+    """One media stream; times in milliseconds from its ``start``, None where only a recording could tell.
 
     Attributes:
         origin_s: the loop's time of millisecond 0, to compare with other clocks of the process.
-        first_audio_ms: when the caller first heard anything of the agent; None: never.
+        first_audio_ms: when the agent was first audible to the caller; None: never.
         talk: audible speech of the agent, pauses of up to 300 ms included.
         turns: the agent's turns as they were played, with their underruns.
         gaps_ms: each underrun's length: the playout buffer ran dry inside a turn.
-        pauses_ms: each silence of more than 200 ms heard inside the agent's speech, whatever made it; no promise
-            depends on it, for people pause too.
+        pauses_ms: each silence of more than 200 ms heard inside the agent's speech, whatever made it; no
+            promise depends on it, for people pause too.
         talk_over_ms: how long both were audible at once.
-        barge_in_ms: for each time the caller cut in, how long the agent was still heard;
-            None: it was not speaking any more.
+        barge_in_ms: for each time the caller cut in, from its first sample to the agent's last: speech that
+            restarts while the caller still speaks counts. None: the agent was not speaking, nothing was
+            interrupted.
         tail_lost_ms: audio that still waited when the stream ended.
     """
 
     origin_s: float
     length_ms: int
     first_audio_ms: int | None
-    talk: tuple[Talk, ...]
+    talk: tuple[Talk, ...] | None
     turns: tuple[Spurt, ...]
     gaps_ms: tuple[float, ...]
-    pauses_ms: tuple[int, ...]
-    talk_over_ms: int
+    pauses_ms: tuple[int, ...] | None
+    talk_over_ms: int | None
     barge_in_ms: tuple[float | None, ...]
     tail_lost_ms: float
     frames_sent: int
@@ -135,21 +136,37 @@ def human(report: CallReport) -> str:
 
 
 def _stream_lines(stream: StreamReport) -> list[str]:
-    talked_ms = sum(talk.stop_ms - talk.start_ms for talk in stream.talk)
     lines = [
-        f"heard     first audio {_ms(stream.first_audio_ms)}, agent audible {talked_ms / 1000:.1f} s "
-        f"of {stream.length_ms / 1000:.1f} s in {len(stream.talk)} stretches",
+        f"heard     first audio {_ms(stream.first_audio_ms)}, {_audible(stream)}",
         f"quality   {len(stream.gaps_ms)} underruns ({sum(stream.gaps_ms):.0f} ms), "
-        f"{len(stream.pauses_ms)} pauses heard ({sum(stream.pauses_ms)} ms), "
-        f"{stream.talk_over_ms} ms both at once, {stream.tail_lost_ms:.0f} ms unheard at the end",
+        f"{_ear(stream)}{stream.tail_lost_ms:.0f} ms unheard at the end",
         f"wire      {stream.frames_sent} frames sent ({stream.frames_dropped} dropped), "
         f"{stream.messages_received} messages received, {stream.marks_echoed}/{stream.marks} marks, "
         f"{stream.clears} clears",
     ]
     for value in stream.barge_in_ms:
-        fell_silent = "agent had stopped already" if value is None else f"silence after {_ms(value)}"
+        fell_silent = "nothing was interrupted" if value is None else f"silence after {_ms(value)}"
         lines.append(f"barge-in  {fell_silent}")
     return lines
+
+
+def _audible(stream: StreamReport) -> str:
+    if stream.talk is None:
+        return f"{stream.length_ms / 1000:.1f} s of line, not recorded"
+    talked_ms = sum(talk.stop_ms - talk.start_ms for talk in stream.talk)
+    return (
+        f"agent audible {talked_ms / 1000:.1f} s of {stream.length_ms / 1000:.1f} s "
+        f"in {len(stream.talk)} stretches"
+    )
+
+
+def _ear(stream: StreamReport) -> str:
+    if stream.pauses_ms is None or stream.talk_over_ms is None:
+        return ""
+    return (
+        f"{len(stream.pauses_ms)} pauses heard ({sum(stream.pauses_ms)} ms), "
+        f"{stream.talk_over_ms} ms both at once, "
+    )
 
 
 def _ms(value: float | None) -> str:

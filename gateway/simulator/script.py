@@ -86,7 +86,7 @@ class Interrupt:
         """Listen for the moment, then speak."""
         while phone.ear.speech_ms < self.after_ms:
             yield
-        phone.note_interruption()
+        phone.note_interruption(len(self.frames))
         phone.note_speech(self.text)
         yield from speak(phone, self.frames)
 

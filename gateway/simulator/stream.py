@@ -15,12 +15,13 @@ from gateway.simulator.ear import BLOCK_SAMPLES, THRESHOLD_DBFS
 from gateway.simulator.forms import Identity
 from gateway.simulator.handset import Handset
 from gateway.simulator.playout import Earpiece
-from gateway.simulator.record import StreamRecord
+from gateway.simulator.record import Cut, StreamRecord
 from gateway.simulator.transmitter import Transmitter, Wire
 from gateway.simulator.wire import WireClosed
 from gateway.twilio import messages
 
 _LEVELS_EVERY_FRAMES: Final = 5
+_SAMPLES_PER_MS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class CallerStream:
         self._earpiece = Earpiece(clock(), keep_audio=keep_audio)
         self._ticks = 0
         self._mic_frame = 0  # of the handset, when this stream began
-        self._mic_offset = 0  # sample of the earpiece's clock at which that frame left
+        self._mic_offset = 0  # sample of the earpiece's clock at which that frame was due
+        self._latest_offset = 0  # the same for the frame that left most behind its time
         self._ear_cursor = 0
         self._over = False
         self._ended_s = 0.0
@@ -88,8 +90,7 @@ class CallerStream:
         transmitter = self._transmitter
         if self._over or transmitter is None:
             return
-        if not self._ticks:
-            self._mic_offset = self._ear_cursor = self._earpiece.position(now)
+        self._keep_time(max(0, self._earpiece.position(now) - self._ticks * BLOCK_SAMPLES))
         if self._handset.listens:
             self._listen(now)
         self._ticks += 1
@@ -157,11 +158,13 @@ class CallerStream:
         return StreamRecord(
             origin_s=self._earpiece.origin_s,
             samples=self._earpiece.position(now),
+            first_sound=self._earpiece.first_sound(now),
             spurts=self._earpiece.spurts(now),
             heard=self._earpiece.heard(now) if self._keep_audio else b"",
             spoken=mic.recorded(self._mic_frame),
             spoken_offset=self._mic_offset,
-            cuts=tuple(self._sample_of(frame) for frame in self._handset.cuts if frame >= self._mic_frame),
+            late_ms=(self._latest_offset - self._mic_offset) / _SAMPLES_PER_MS,
+            cuts=tuple(self._cut(*cut) for cut in self._handset.cuts if cut[0] >= self._mic_frame),
             buffered=self._earpiece.buffered(now),
             flushed=self._earpiece.flushed_bytes,
             received=self._earpiece.received_bytes,
@@ -174,8 +177,16 @@ class CallerStream:
             faults=tuple(Fault(code, self.details[code]) for code in self.faults),
         )
 
-    def _sample_of(self, frame: int) -> int:
-        return self._mic_offset + (frame - self._mic_frame) * BLOCK_SAMPLES
+    def _cut(self, frame: int, frames: int) -> Cut:
+        start = self._mic_offset + (frame - self._mic_frame) * BLOCK_SAMPLES
+        return Cut(start, start + frames * BLOCK_SAMPLES)
+
+    def _keep_time(self, offset: int) -> None:
+        # The tick that was least late shows where the grid lies; the first may have been as late as any.
+        if not self._ticks:
+            self._mic_offset = self._latest_offset = self._ear_cursor = offset
+        self._mic_offset = min(self._mic_offset, offset)
+        self._latest_offset = max(self._latest_offset, offset)
 
     def _listen(self, now: float) -> None:
         reached = self._earpiece.position(now)

@@ -11,10 +11,13 @@ from urllib.parse import parse_qsl
 
 from aiohttp import WSMsgType, web
 
+from gateway.audio import ulaw
+from gateway.simulator.caller import sine
 from gateway.twilio.signature import verify_upgrade, verify_webhook
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "12345"
+GREETING = ulaw.encode(sine(440, 800, -20))
 HANGUP = "<Response><Hangup/></Response>"
 
 
@@ -99,6 +102,13 @@ Behaviour = Callable[[Stream], Awaitable[None]]
 async def listen(stream: Stream) -> None:
     """Say nothing until the other side ends."""
     await stream.started()
+    await stream.drain()
+
+
+async def greet(stream: Stream) -> None:
+    """Say 100 ms of something, then nothing."""
+    await stream.started()
+    await stream.play(GREETING)
     await stream.drain()
 
 

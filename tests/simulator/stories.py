@@ -32,6 +32,7 @@ STREAM = StreamRecord(
     marks=1,
     marks_echoed=1,
     faults=(),
+    first_sound=8_000,
 )
 CALL = CallRecord(
     call_sid="CA" + "1" * 32,

@@ -10,7 +10,7 @@ from gateway.errors import ConfigError
 from gateway.simulator.caller import SilentCaller, ToneCaller, WavCaller
 from gateway.simulator.cli import add_arguments, build_caller, run
 from gateway.simulator.script import HangUp, Say, ScriptedCaller, WaitAgentQuiet
-from tests.simulator.answering import ACCOUNT_SID, AUTH_TOKEN, answering, echo, listen
+from tests.simulator.answering import ACCOUNT_SID, AUTH_TOKEN, answering, echo, greet, listen
 from tests.simulator.test_caller import wav_of
 
 
@@ -126,7 +126,7 @@ class TestRun:
     async def test_a_kept_call_exits_0(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Report on the terminal and as JSON, recordings in the folder."""
         out = tmp_path / "report.json"
-        async with answering(listen) as gateway:
+        async with answering(greet) as gateway:
             args = parse(
                 *("--seconds", "0.1", "--json", str(out), "--record", str(tmp_path / "rec")),
                 *("--status-url", gateway.url + "/twilio/status"),

@@ -22,7 +22,7 @@ class Chatterbox:
         phone.note_speech("hello")
         phone.mic.speak(SPEECH)
         yield
-        phone.note_interruption()
+        phone.note_interruption(3)
         phone.note_speech("stop")
         yield
         phone.press("12")
@@ -59,7 +59,7 @@ class TestHandset:
         for _ in range(4):
             handset.advance()
 
-        assert (handset.cuts, list(handset.digits), handset.missed) == ([1], ["1", "2"], ["the point"])
+        assert (handset.cuts, list(handset.digits), handset.missed) == ([(1, 3)], ["1", "2"], ["the point"])
 
     def test_after_hanging_up_nothing_is_said(self) -> None:
         """The rest of the sentence stays in the throat."""

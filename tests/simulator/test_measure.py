@@ -7,6 +7,7 @@ from gateway.simulator.caller import sine
 from gateway.simulator.codes import Fault
 from gateway.simulator.ear import Talk
 from gateway.simulator.playout import Gap, Spurt
+from gateway.simulator.record import Cut
 from tests.simulator.stories import SILENT, SPEECH, report_of
 
 
@@ -14,12 +15,21 @@ class TestHearing:
     """What the caller heard of the agent."""
 
     def test_first_audio_counts_from_the_start(self) -> None:
-        """The first turn began after a second."""
+        """The first sound came after a second."""
         assert report_of().streams[0].first_audio_ms == 1_000
 
     def test_an_agent_that_never_spoke_has_no_first_audio(self) -> None:
         """It is not zero."""
-        assert report_of(stream={"spurts": (), "heard": SILENT}).streams[0].first_audio_ms is None
+        report = report_of(stream={"spurts": (), "heard": SILENT, "first_sound": None})
+
+        assert report.streams[0].first_audio_ms is None
+
+    def test_what_was_not_recorded_is_unknown(self) -> None:
+        """It is not zero; the first sound was noted all the same."""
+        stream = report_of(stream={"heard": b"", "spoken": b""}).streams[0]
+
+        assert (stream.talk, stream.pauses_ms, stream.talk_over_ms) == (None, None, None)
+        assert stream.first_audio_ms == 1_000
 
     def test_talk_is_what_was_audible(self) -> None:
         """By energy, whatever the buffer says."""
@@ -74,21 +84,11 @@ class TestTalkOver:
 class TestBargeIn:
     """From the caller's first sample to silence."""
 
-    def test_it_lasts_until_the_turn_under_way_ends(self) -> None:
-        """Cut in at 1.5 s, silent at 1.54 s."""
-        spurts = (Spurt(8_000, 12_320, (), "clear"),)
+    def test_each_interruption_is_measured(self) -> None:
+        """The agent went on to the end of its word; then there was nothing to interrupt."""
+        report = report_of(stream={"cuts": (Cut(12_000, 14_000), Cut(20_000, 21_000))})
 
-        assert report_of(stream={"spurts": spurts, "cuts": (12_000,)}).streams[0].barge_in_ms == (40.0,)
-
-    def test_an_underrun_does_not_count_as_silence(self) -> None:
-        """The turn goes on behind the gap."""
-        spurts = (Spurt(8_000, 16_000, (Gap(12_100, 12_500),), "mark"),)
-
-        assert report_of(stream={"spurts": spurts, "cuts": (12_000,)}).streams[0].barge_in_ms == (500.0,)
-
-    def test_an_agent_that_had_just_stopped_was_not_interrupted(self) -> None:
-        """There is nothing to measure."""
-        assert report_of(stream={"cuts": (16_001,)}).streams[0].barge_in_ms == (None,)
+        assert report.streams[0].barge_in_ms == (500.0, None)
 
 
 class TestCall:

@@ -262,6 +262,48 @@ class TestSpurts:
         assert earpiece.spurts(at(100)) == ()
 
 
+class TestFirstSound:
+    """When the agent is first audible: not the first byte."""
+
+    LOUD = bytes([0x80 + 0x10, 0x10]) * 80
+
+    def test_silence_is_no_sound(self, earpiece: Earpiece) -> None:
+        """However much of it is played."""
+        earpiece.play(at(0), SILENCE * 8_000)
+
+        assert earpiece.first_sound(at(2_000)) is None
+
+    def test_sound_behind_silence_is_found(self, earpiece: Earpiece) -> None:
+        """In the same piece or in a later one."""
+        earpiece.play(at(0), SILENCE * 8_000)
+        earpiece.play(at(0), SILENCE * 320 + self.LOUD)
+        earpiece.play(at(0), self.LOUD)
+
+        assert earpiece.first_sound(at(2_000)) == 8_320
+
+    def test_what_has_not_been_heard_yet_is_none(self, earpiece: Earpiece) -> None:
+        """It waits in the buffer."""
+        earpiece.play(at(0), SILENCE * 800 + self.LOUD)
+
+        assert earpiece.first_sound(at(100)) is None
+        assert earpiece.first_sound(at(101)) == 800
+
+    def test_what_was_cleared_was_never_heard(self, earpiece: Earpiece) -> None:
+        """The next sound is the first."""
+        earpiece.play(at(0), SILENCE * 800 + self.LOUD)
+        earpiece.clear(at(50))
+        earpiece.play(at(200), self.LOUD)
+
+        assert earpiece.first_sound(at(500)) == 1_600
+
+    def test_it_is_known_without_a_recording(self) -> None:
+        """Load keeps no audio."""
+        earpiece = Earpiece(ORIGIN_S, keep_audio=False)
+        earpiece.play(at(30), self.LOUD[:100])
+
+        assert earpiece.first_sound(at(10_000)) == 240
+
+
 class TestForgetting:
     """Without a recording only the last two seconds stay."""
 

@@ -1,5 +1,6 @@
 """Good calls keep their promises; each thing that goes wrong breaks its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from gateway.simulator.caller import sine
 from gateway.simulator.codes import Fault
 from gateway.simulator.playout import Gap, Spurt
 from gateway.simulator.promises import Limits
-from tests.simulator.stories import SILENT, broken, report_of
+from gateway.simulator.record import Cut, Ending
+from tests.simulator.stories import SILENT, STREAM, broken, report_of
 
 STRICT = Limits(first_audio_ms=1_500, barge_in_ms=60, ended_by="caller")
 TONE = ulaw.encode(sine(1_000, 24_000, -10))
@@ -23,6 +25,7 @@ def test_a_good_call_keeps_every_promise() -> None:
     assert {promise.name for promise in report.promises} == {
         "audio streamed",
         "set-up",
+        "the agent was heard",
         "first audio",
         "gaps in the agent's speech",
         "no Twilio errors",
@@ -36,10 +39,10 @@ def test_a_good_call_keeps_every_promise() -> None:
     [
         ({"setup_ms": 2_001.0}, {}, "set-up"),
         ({"setup_ms": None}, {}, "set-up"),
-        ({}, {"spurts": (Spurt(12_001 + 8, 16_000, (), "mark"),)}, "first audio"),
-        ({}, {"spurts": (), "heard": SILENT}, "first audio"),
+        ({}, {"first_sound": 12_008}, "first audio"),
+        ({}, {"heard": SILENT * 3}, "the agent was heard"),
         ({}, {"spurts": (Spurt(8_000, 16_000, (Gap(9_000, 9_001),), "mark"),)}, "gaps in the agent's speech"),
-        ({}, {"cuts": (15_000,)}, "barge-in to silence"),
+        ({}, {"cuts": (Cut(15_000, 15_800),)}, "barge-in to silence"),
         ({}, {"faults": (Fault(31951),)}, "no Twilio errors"),
         ({"faults": (Fault(11200),)}, {}, "no Twilio errors"),
         ({"missed": ("step 2: wait_agent_quiet",)}, {}, "script kept"),
@@ -59,7 +62,7 @@ class TestLimits:
 
     def test_none_switches_a_promise_off(self) -> None:
         """Here all that can be."""
-        free = Limits(setup_ms=None, gaps=None, tail_lost_ms=None)
+        free = Limits(setup_ms=None, heard=False, gaps=None, tail_lost_ms=None)
         report = report_of(free, setup_ms=9e9)
 
         assert {promise.name for promise in report.promises} == {
@@ -78,9 +81,48 @@ class TestLimits:
         """31921 is noise."""
         assert report_of(stream={"faults": (Fault(31921),)}).kept
 
-    def test_an_interruption_of_silence_is_kept(self) -> None:
-        """The agent had stopped by itself."""
-        assert report_of(STRICT, stream={"cuts": (20_000,)}).kept
+    def test_an_interruption_of_silence_proves_nothing(self) -> None:
+        """The agent had stopped by itself: that is no barge-in of 0 ms."""
+        report = report_of(STRICT, stream={"cuts": (Cut(20_000, 20_800),)})
+
+        assert broken(report) == ["barge-in to silence"]
+        assert "nothing was interrupted" in str(report.promises[5])
+
+    def test_an_interruption_that_is_not_limited_is_not_judged(self) -> None:
+        """The report tells it all the same."""
+        report = report_of(stream={"cuts": (Cut(20_000, 20_800),)})
+
+        assert report.kept
+        assert report.streams[0].barge_in_ms == (None,)
+
+
+class TestHeard:
+    """A call in which the agent was never audible is not a call."""
+
+    def test_silence_breaks_it(self) -> None:
+        """However much of it was sent."""
+        report = report_of(stream={"heard": SILENT * 3, "first_sound": None})
+
+        assert broken(report) == ["the agent was heard"]
+
+    def test_one_audible_stream_is_enough(self) -> None:
+        """A resumed call may have had a silent one."""
+        silent = replace(STREAM, heard=SILENT, first_sound=None)
+
+        assert report_of(streams=(silent, STREAM)).kept
+
+    def test_load_without_recordings_is_not_asked(self) -> None:
+        """Nobody listened."""
+        report = report_of(stream={"heard": b"", "spoken": b"", "first_sound": None})
+
+        assert report.kept
+
+    @pytest.mark.parametrize("ending", ["rejected", "rest_canceled", "stream_reset"])
+    def test_a_caller_turned_away_is_not_asked(self, ending: Ending) -> None:
+        """There was no agent to hear."""
+        report = report_of(ending=ending, stream={"heard": SILENT, "first_sound": None})
+
+        assert "the agent was heard" not in broken(report)
 
 
 class TestTail:
@@ -91,7 +133,7 @@ class TestTail:
         report = report_of(ending="rest_completed", stream={"buffered": 1_200})
 
         assert broken(report) == ["last words heard"]
-        assert "150 ms lost" in str(report.promises[3])
+        assert "150 ms lost" in str(report.promises[4])
 
     def test_a_caller_who_hangs_up_loses_what_it_did_not_wait_for(self) -> None:
         """Nobody promised otherwise."""
@@ -111,7 +153,7 @@ class TestTone:
     @pytest.mark.parametrize(
         ("heard", "names"),
         [
-            (SILENT, ["tone came back"]),
+            (SILENT, ["the agent was heard", "tone came back"]),
             (TONE[:20_000] + SILENT, ["tone length"]),
             (ulaw.encode(sine(1_003, 24_000, -10)), ["tone frequency"]),
             (

@@ -6,6 +6,7 @@ from gateway.audio import ulaw
 from gateway.simulator.caller import sine
 from gateway.simulator.codes import Fault
 from gateway.simulator.playout import Gap, Spurt
+from gateway.simulator.record import Cut
 from gateway.simulator.report import human
 from tests.simulator.stories import report_of
 
@@ -16,7 +17,9 @@ class TestJson:
     def test_it_survives_json(self) -> None:
         """Every tuple is a list, every dataclass an object."""
         spurts = (Spurt(8_000, 16_000, (Gap(9_000, 9_080),), "mark"),)
-        report = report_of(stream={"spurts": spurts, "cuts": (15_000,), "faults": (Fault(31951, "x"),)})
+        report = report_of(
+            stream={"spurts": spurts, "cuts": (Cut(15_000, 16_000),), "faults": (Fault(31951, "x"),)}
+        )
 
         plain = json.loads(json.dumps(report.as_dict()))
 
@@ -59,6 +62,13 @@ class TestHuman:
         assert "kept      set-up: 8 ms (limit 2000 ms)" in text
         assert "BROKEN" not in text
 
+    def test_what_was_not_recorded_is_not_told(self) -> None:
+        """No seconds, no pauses, no talk-over."""
+        text = human(report_of(stream={"heard": b"", "spoken": b""}))
+
+        assert "first audio 1000 ms, 3.0 s of line, not recorded" in text
+        assert "quality   0 underruns (0 ms), 0 ms unheard at the end" in text
+
     def test_what_is_broken_stands_out(self) -> None:
         """With Twilio's number and the step that was missed."""
         text = human(report_of(missed=("step 2: say",), faults=(Fault(11200, "HTTP 500"),)))
@@ -73,11 +83,12 @@ class TestHuman:
 
     def test_barge_in_and_tone_have_their_lines(self) -> None:
         """If there were any."""
-        heard = ulaw.encode(sine(1_000, 24_000, -10))
-        text = human(report_of(tone=(1_000.0, 24_000), stream={"heard": heard, "cuts": (15_680, 20_000)}))
+        heard = ulaw.encode(sine(1_000, 16_000, -10)) + b"\xff" * 8_000
+        cuts = (Cut(15_680, 17_000), Cut(20_000, 21_000))
+        text = human(report_of(tone=(1_000.0, 24_000), stream={"heard": heard, "cuts": cuts}))
 
         assert "barge-in  silence after 40 ms" in text
-        assert "barge-in  agent had stopped already" in text
+        assert "barge-in  nothing was interrupted" in text
         assert "tone      1000.0 Hz, SINAD" in text
 
     def test_a_call_without_anything_is_told_too(self) -> None:

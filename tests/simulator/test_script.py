@@ -102,7 +102,7 @@ class TestInterrupt:
         talk = Talk(Interrupt(SPEECH, after_ms=1_000)).agent(silent_ms=200).agent(speaks_ms=2_000)
 
         assert talk.spoken_at_ms[0] == 200 + 980
-        assert talk.handset.cuts == [talk.spoken_at_ms[0] // 20]
+        assert talk.handset.cuts == [(talk.spoken_at_ms[0] // 20, len(SPEECH))]
 
     def test_an_agent_that_stops_early_is_not_interrupted(self) -> None:
         """Its time counts from its first word after the pause."""

@@ -15,7 +15,7 @@ from gateway.simulator.promises import Limits
 from gateway.simulator.script import Interrupt, Say, ScriptedCaller, WaitAgentQuiet, WaitEnd
 from gateway.simulator.simulator import Simulator
 from gateway.twilio.rest import TwilioClient
-from tests.simulator.answering import ACCOUNT_SID, AUTH_TOKEN, Stream, answering, echo, listen
+from tests.simulator.answering import ACCOUNT_SID, AUTH_TOKEN, Stream, answering, echo, greet, listen
 
 SPEECH = ulaw.encode(sine(440, 4_000, -15))  # half a second
 CALLER_LINE = cut(ulaw.encode(sine(300, 4_000, -15)))
@@ -47,7 +47,7 @@ class TestCallerHangsUp:
 
     async def test_the_stream_is_stopped_and_closed(self) -> None:
         """Connected, start, media, stop; nothing was wrong."""
-        async with answering() as gateway, simulator() as twilio:
+        async with answering(greet) as gateway, simulator() as twilio:
             report = await twilio.call(gateway.url + "/twilio/voice", SilentCaller(0.2))
             (stream,) = gateway.streams
             kinds = [text.split('"')[3] for text in stream.texts]
@@ -112,13 +112,16 @@ class TestGatewayEnds:
 
         async def behaviour(stream: Stream) -> None:
             await stream.started()
+            await stream.play(SPEECH[:800])
+            await stream.mark("begun")
             await stream.play(SPEECH)
+            await returned(stream, "begun")
             await stream.socket.close()
 
         async with answering(behaviour) as gateway, simulator() as twilio:
             report = await twilio.call(gateway.url + "/twilio/voice", SilentCaller())
 
-        assert report.streams[0].tail_lost_ms == pytest.approx(500, abs=30)
+        assert report.streams[0].tail_lost_ms == pytest.approx(490, abs=40)
         assert [promise.name for promise in report.promises if not promise.held] == ["last words heard"]
 
     async def test_rest_completes_the_call(self) -> None:

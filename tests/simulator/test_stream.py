@@ -17,6 +17,7 @@ from gateway.simulator.forms import Identity
 from gateway.simulator.handset import Handset
 from gateway.simulator.microphone import cut
 from gateway.simulator.playout import CAP_SAMPLES
+from gateway.simulator.record import Cut
 from gateway.simulator.stream import CallerStream, StreamOver
 from gateway.simulator.wire import WireClosed
 from gateway.twilio import messages
@@ -341,7 +342,7 @@ class TestRecord:
             def act(self, phone: Phone) -> Iterator[None]:
                 yield
                 yield
-                phone.note_interruption()
+                phone.note_interruption(3)
                 yield
 
         line = Line(Rude())
@@ -349,7 +350,7 @@ class TestRecord:
         line.ticks(5)
 
         assert line.stream.record().spoken_offset == 56
-        assert line.stream.record().cuts == (56 + 320,)
+        assert line.stream.record().cuts == (Cut(56 + 320, 56 + 800),)
 
     def test_without_audio_only_numbers_are_left(self) -> None:
         """Load keeps nothing."""
