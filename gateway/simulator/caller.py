@@ -17,6 +17,8 @@ from gateway.simulator.ear import Ear
 from gateway.simulator.microphone import Frames, Microphone, cut
 
 RATE_HZ: Final = 8_000
+_FRAME_HZ: Final = 50
+_BLIND_HZ: Final = 2.0  # closer to a multiple of 50 Hz the phase moves by too little a frame to be noticed
 
 
 class Phone(Protocol):
@@ -110,20 +112,46 @@ class WavCaller:
 
 
 class ToneCaller:
-    """Plays a sine, listens ``linger_s`` longer, hangs up; its report says how the tone came back."""
+    """Plays a sine, listens ``linger_s`` longer, hangs up; its report says how the tone came back.
+
+    Args:
+        lead_s: silence before the tone, for a call whose agent needs a moment to be there.
+
+    Raises:
+        ValueError: the tone could come back damaged and look whole, or does not fit the line.
+    """
 
     listens = False
 
-    def __init__(self, hz: float, seconds: float, dbfs: float = -10.0, *, linger_s: float = 2.0) -> None:
+    def __init__(
+        self, hz: float, seconds: float, dbfs: float = -10.0, *, lead_s: float = 0.0, linger_s: float = 2.0
+    ) -> None:
         self.hz = hz
         self.samples = round(seconds * RATE_HZ)
         self.dbfs = dbfs
-        self._frames = cut(ulaw.encode(sine(hz, self.samples, dbfs)))
+        tone = sine(hz, self.samples, dbfs)
+        _refuse_blind(hz)
+        self._frames = cut(ulaw.encode(tone))
+        self._lead_s = lead_s
         self._linger_s = linger_s
 
     def act(self, phone: Phone) -> Iterator[None]:
-        """Play the tone, wait, hang up."""
+        """Wait, play the tone, wait, hang up."""
+        yield from wait(phone, self._lead_s * 1_000)
         yield from WavCaller(self._frames, self._linger_s).act(phone)
+
+
+def _refuse_blind(hz: float) -> None:
+    """Refuse a tone with a whole number of periods in a frame: without a frame, or with one twice, it is the
+    same tone. At 1,000 Hz the error of µ-law repeats itself too, every 8 samples, and flatters the SINAD.
+    """
+    blind_hz = round(hz / _FRAME_HZ) * _FRAME_HZ
+    if blind_hz and abs(hz - blind_hz) < _BLIND_HZ:
+        better_hz = blind_hz + 4 if blind_hz + 4 < RATE_HZ / 2 else blind_hz - 4
+        raise ValueError(
+            f"a tone of {hz:g} Hz looks whole with 20 ms frames lost or repeated, for its phase is the same in "
+            f"each: take {better_hz} Hz"
+        )
 
 
 def sine(hz: float, samples: int, dbfs: float) -> Pcm:

@@ -101,10 +101,30 @@ class TestToneCaller:
 
     def test_sends_exactly_its_samples(self) -> None:
         """The report compares with this number."""
-        caller = ToneCaller(1_000, 0.1, linger_s=0)
+        caller = ToneCaller(1_004, 0.1, linger_s=0)
         frames = frames_until_hang_up(Handset(caller, "CA"))
 
-        assert (len(frames), caller.samples, caller.hz) == (5, 800, 1_000)
+        assert (len(frames), caller.samples, caller.hz) == (5, 800, 1_004)
+
+    def test_silence_may_come_first(self) -> None:
+        """The tone follows whole."""
+        caller = ToneCaller(1_004, 0.1, lead_s=0.2, linger_s=0)
+        frames = frames_until_hang_up(Handset(caller, "CA"))
+
+        assert (len(frames), caller.samples) == (15, 800)
+        assert all(frame in SILENCE for frame in frames[:10])
+        assert not any(frame in SILENCE for frame in frames[10:])
+
+    @pytest.mark.parametrize(
+        ("hz", "better"),
+        [(50, 54), (1_000, 1_004), (1_001.5, 1_004), (3_400, 3_404), (3_948.5, 3_954), (3_999, 3_996)],
+    )
+    def test_tone_that_is_blind_to_lost_frames_is_refused(self, hz: float, better: float) -> None:
+        """It has whole periods in 20 ms; the message says what to take."""
+        with pytest.raises(ValueError, match=f"take {better} Hz"):
+            ToneCaller(hz, 0.1)
+
+        ToneCaller(better, 0.1)
 
     def test_sine_has_the_level_that_was_asked_for(self) -> None:
         """RMS against full scale."""

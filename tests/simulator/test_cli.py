@@ -45,7 +45,7 @@ class TestArguments:
     def test_only_one_caller_can_be_given(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A tone is no recording."""
         with pytest.raises(SystemExit):
-            parse("--tone", "1000", "--wav", "a.wav")
+            parse("--tone", "1004", "--wav", "a.wav")
         assert "not allowed with" in capsys.readouterr().err
 
 
