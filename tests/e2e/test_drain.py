@@ -70,7 +70,7 @@ async def natural() -> Evidence:
     """Terminate while five tones go through it; there is time enough for all of them."""
     settings = {"CALLS__DRAIN_GRACE_S": GRACE_S, "CALLS__DRAIN_MAX_S": 60}
     async with outpost(Echo(), settings) as gateway:
-        return await drain(ToneCaller(1_000.0, TONE_S), CALLS, gateway, signals=1)
+        return await drain(ToneCaller(1_004.0, TONE_S), CALLS, gateway, signals=1)
 
 
 async def twice() -> Evidence:
