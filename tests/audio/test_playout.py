@@ -48,6 +48,16 @@ def test_burst_leaves_lead_then_piece_by_piece() -> None:
     assert left == [(10.0, 100), (10.0, 100), (10.1, 100), (10.2, 100), (10.3, 100)]
 
 
+def test_long_turn_leaves_whole_and_in_order() -> None:
+    """A turn many times longer than what is kept of it once played still leaves byte by byte."""
+    playout = Playout(lead_ms=200, piece_ms=100)
+    sent = b"".join(speech(100, number) for number in range(250))
+    playout.push("a", sent, 0.0)
+
+    assert b"".join(item for _, item in play_out(playout, 0.0, 99.0) if isinstance(item, bytes)) == sent
+    assert playout.pending_ms == 0
+
+
 def test_late_clock_does_not_drift() -> None:
     """A pop that comes late is made up for: deadlines are absolute."""
     playout = Playout(lead_ms=200, piece_ms=100)

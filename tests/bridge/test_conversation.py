@@ -94,6 +94,16 @@ def test_story_for_the_session_that_takes_over() -> None:
     assert Conversation().so_far() == ""
 
 
+def test_story_leaves_out_what_nobody_heard() -> None:
+    """A turn cut before its first word is no part of what the next session goes on with."""
+    talk = Conversation()
+    talk.caller_said("", "Stop.", 1.0, final=True)
+    talk.agent_said("t1", "Today we have", 2.0, final=True)
+    talk.agent_heard("t1", TurnHeard("t1", 0, 1000), cut=True)
+
+    assert talk.so_far() == "Caller: Stop."
+
+
 def test_transcript_is_bounded() -> None:
     """A call that never ends does not fill the memory; what is dropped is counted."""
     talk = Conversation()
