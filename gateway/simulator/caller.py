@@ -149,8 +149,8 @@ def _refuse_blind(hz: float) -> None:
     if blind_hz and abs(hz - blind_hz) < _BLIND_HZ:
         better_hz = blind_hz + 4 if blind_hz + 4 < RATE_HZ / 2 else blind_hz - 4
         raise ValueError(
-            f"a tone of {hz:g} Hz looks whole with 20 ms frames lost or repeated, for its phase is the same in "
-            f"each: take {better_hz} Hz"
+            f"a tone of {hz:g} Hz looks whole with 20 ms frames lost or repeated, for each has the same "
+            f"phase: take {better_hz} Hz"
         )
 
 

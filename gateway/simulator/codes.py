@@ -52,12 +52,15 @@ class Fault:
 
     Attributes:
         code: Twilio's number.
-        detail: what happened; no caller data.
+        detail: what happened the first time; no caller data.
+        count: how often it happened; what Twilio logs once a stream counts once.
     """
 
     code: int
     detail: str = ""
+    count: int = 1
 
     def __str__(self) -> str:
+        times = f" ({self.count} times)" if self.count > 1 else ""
         text = MEANING.get(self.code, "unknown")
-        return f"{self.code} {text}" + (f": {self.detail}" if self.detail else "")
+        return f"{self.code} {text}" + (f": {self.detail}" if self.detail else "") + times

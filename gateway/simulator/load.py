@@ -4,18 +4,16 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from gateway.simulator.caller import Caller
 from gateway.simulator.options import CallOptions
-from gateway.simulator.promises import Limits
+from gateway.simulator.promises import TRUSTED_LATE_MS, Limits
 from gateway.simulator.report import CallReport
 from gateway.simulator.simulator import Simulator
-
-TRUSTED_LATE_MS: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +37,16 @@ class LoadReport:
         endings: how many calls ended how.
         call_seconds: seconds of media, all calls together.
         cpu_us_per_call_s: this process's CPU per call-second; it holds whatever else ran in the process.
+        proved: calls that broke a promise which our own lateness does not explain.
+        faults: how often each of Twilio's codes came, with what it was about.
         worst_late_ms: how late our own clock ran at worst: over a few ms the figures say little.
     """
 
     calls: int
     kept: int
+    proved: int
     broken: Mapping[str, int]
+    faults: Mapping[str, int]
     endings: Mapping[str, int]
     setup_ms: Spread | None
     first_audio_ms: Spread | None
@@ -58,7 +60,12 @@ class LoadReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
-        return asdict(self)
+        return asdict(self) | {"untrusted": self.untrusted}
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether our own clock was too late for the figures to be a measure of the gateway."""
+        return self.worst_late_ms > TRUSTED_LATE_MS
 
 
 async def run(
@@ -107,7 +114,9 @@ def summarise(reports: list[CallReport], cpu_s: float, worst_late_ms: float) -> 
     return LoadReport(
         calls=len(reports),
         kept=sum(report.kept for report in reports),
+        proved=sum(not report.kept and not report.untrusted for report in reports),
         broken=dict(broken),
+        faults=_faults(reports),
         endings=dict(Counter(report.ending for report in reports)),
         setup_ms=_spread([report.setup_ms for report in reports]),
         first_audio_ms=_spread([stream.first_audio_ms for stream in streams]),
@@ -119,6 +128,14 @@ def summarise(reports: list[CallReport], cpu_s: float, worst_late_ms: float) -> 
         cpu_us_per_call_s=cpu_s * 1e6 / call_seconds if call_seconds else 0.0,
         worst_late_ms=worst_late_ms,
     )
+
+
+def _faults(reports: list[CallReport]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for report in reports:
+        for fault in report.faults:
+            found[str(replace(fault, count=1))] += fault.count
+    return dict(found)
 
 
 def _spread(values: list[float | None]) -> Spread | None:
@@ -135,6 +152,7 @@ def human(report: LoadReport) -> str:
         f"calls     {report.calls}, {report.kept} kept every promise",
         f"endings   {', '.join(f'{count} {name}' for name, count in report.endings.items())}",
         *(f"BROKEN    {name}: {count} calls" for name, count in report.broken.items()),
+        *(f"twilio    {fault} ({count} times)" for fault, count in report.faults.items()),
         _line("set-up", report.setup_ms),
         _line("audio", report.first_audio_ms),
         _line("barge-in", report.barge_in_ms),
@@ -143,7 +161,7 @@ def human(report: LoadReport) -> str:
         f"ourselves {report.cpu_us_per_call_s:.0f} µs CPU per call-second, "
         f"clock at worst {report.worst_late_ms:.1f} ms late",
         "ourselves WE were late: too little CPU here, so the figures above are no measure of the gateway"
-        if report.worst_late_ms > TRUSTED_LATE_MS
+        if report.untrusted
         else "",
     ]
     return "\n".join(line for line in lines if line)

@@ -30,6 +30,7 @@ def make(record: CallRecord, limits: Limits) -> CallReport:
         missed=record.missed,
         faults=faults,
         tone=found,
+        late_ms=max((stream.late_ms for stream in record.streams), default=0.0),
         promises=(),
         record=record,
     )

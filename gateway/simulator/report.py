@@ -17,15 +17,20 @@ class Promise:
     Attributes:
         measured: with its unit, for people.
         limit: with its unit, for people.
+        timing: whether our own lateness can break it.
+        untrusted: why a broken promise proves nothing; empty where it does.
     """
 
     name: str
     held: bool
     measured: str
     limit: str
+    timing: bool = False
+    untrusted: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.measured} (limit {self.limit})"
+        doubt = f", untrusted: {self.untrusted}" if self.untrusted else ""
+        return f"{self.name}: {self.measured} (limit {self.limit}){doubt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class CallReport:
     Attributes:
         after_stream: the TwiML verb that ran after the first stream; None: none did.
         faults: Twilio's codes, of the call and its streams.
+        late_ms: how far behind their time our own frames left at worst; what broke then may be our doing.
         record: the raw numbers and audio.
     """
 
@@ -88,6 +94,7 @@ class CallReport:
     missed: tuple[str, ...]
     faults: tuple[Fault, ...]
     tone: ToneMatch | None
+    late_ms: float
     promises: tuple[Promise, ...]
     record: CallRecord
 
@@ -95,6 +102,12 @@ class CallReport:
     def kept(self) -> bool:
         """Whether every promise held."""
         return all(promise.held for promise in self.promises)
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether promises were broken, but only such as our own lateness explains."""
+        broken = [promise for promise in self.promises if not promise.held]
+        return bool(broken) and all(promise.untrusted for promise in broken)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for JSON: plain values, without the audio."""
@@ -105,6 +118,7 @@ class CallReport:
             **{name: _plain(value) for name, value in plain.items()},
             "promises": [asdict(promise) for promise in self.promises],
             "kept": self.kept,
+            "untrusted": self.untrusted,
         }
 
 
@@ -131,6 +145,10 @@ def human(report: CallReport) -> str:
         )
     lines += [f"twilio    {fault}{' (noise)' if fault.code in NOISE else ''}" for fault in report.faults]
     lines += [f"missed    {step}" for step in report.missed]
+    if report.untrusted:
+        lines.append(
+            f"ourselves WE were {report.late_ms:.0f} ms late: what is broken is no proof against the gateway"
+        )
     lines += [f"{'kept' if each.held else 'BROKEN':9} {each}" for each in report.promises]
     return "\n".join(lines)
 

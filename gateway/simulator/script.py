@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.simulator.caller import Phone, speak, wait
-from gateway.simulator.microphone import Frames
+from gateway.simulator.microphone import FRAME_MS, Frames
 
 
 class Step(Protocol):
@@ -33,6 +33,7 @@ class WaitAgentQuiet:
     What the agent said before the caller last stopped talking does not count.
 
     Attributes:
+        timeout_s: how much silence is borne; while the agent speaks it is heard out, however long.
         patience_ms: go on all the same when the agent has not begun to speak by then; None: never.
     """
 
@@ -161,6 +162,8 @@ class ScriptedCaller:
         for number, step in enumerate(self.steps, 1):
             deadline_ms = phone.now_ms + step.timeout_s * 1_000
             for _ in step.act(phone):
+                if isinstance(step, WaitAgentQuiet) and phone.ear.agent_speaks:
+                    deadline_ms += FRAME_MS
                 if phone.now_ms >= deadline_ms:
                     phone.note_missed(f"step {number}: {step.name}")
                     phone.hang_up()

@@ -174,7 +174,7 @@ class CallerStream:
             messages=self.messages,
             marks=self.marks,
             marks_echoed=self.marks_echoed,
-            faults=tuple(Fault(code, self.details[code]) for code in self.faults),
+            faults=tuple(Fault(code, self.details[code], count) for code, count in self.faults.items()),
         )
 
     def _cut(self, frame: int, frames: int) -> Cut:

@@ -1,7 +1,7 @@
 """Good calls keep their promises; each thing that goes wrong breaks its own."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -123,6 +123,41 @@ class TestHeard:
         report = report_of(ending=ending, stream={"heard": SILENT, "first_sound": None})
 
         assert "the agent was heard" not in broken(report)
+
+
+class TestTrust:
+    """What our own lateness may have broken proves nothing."""
+
+    LATE: Final[dict[str, Any]] = {
+        "spurts": (Spurt(8_000, 16_000, (Gap(9_000, 9_001),), "mark"),),
+        "late_ms": 61.0,
+    }
+
+    def test_a_broken_time_is_doubted(self) -> None:
+        """It stays broken, and says why it proves nothing."""
+        report = report_of(stream=self.LATE)
+        (promise,) = [promise for promise in report.promises if not promise.held]
+
+        assert promise.untrusted == "this machine was 61 ms late"
+        assert (report.kept, report.untrusted, report.late_ms) == (False, True, 61.0)
+
+    def test_a_little_late_is_in_time(self) -> None:
+        """A gateway's cushion covers as much."""
+        report = report_of(stream=self.LATE | {"late_ms": 60.0})
+
+        assert (report.kept, report.untrusted) == (False, False)
+
+    def test_what_time_cannot_break_is_proved(self) -> None:
+        """A late machine sends no bad messages."""
+        report = report_of(stream=self.LATE | {"faults": (Fault(31951),)})
+
+        assert not report.untrusted
+
+    def test_a_kept_call_is_trusted(self) -> None:
+        """We were late, and still nothing broke."""
+        report = report_of(stream={"late_ms": 500.0})
+
+        assert (report.kept, report.untrusted) == (True, False)
 
 
 class TestTail:

@@ -26,12 +26,14 @@ class TestJson:
         assert plain["kept"] is False
         assert plain["streams"][0]["turns"][0]["gaps"] == [{"start": 9_000, "stop": 9_080}]
         assert plain["streams"][0]["barge_in_ms"] == [125.0]
-        assert plain["faults"] == [{"code": 31951, "detail": "x"}]
+        assert plain["faults"] == [{"code": 31951, "detail": "x", "count": 1}]
         assert plain["promises"][0] == {
             "name": "audio streamed",
             "held": True,
             "measured": "1 streams",
             "limit": "at least 1",
+            "timing": False,
+            "untrusted": "",
         }
 
     def test_the_audio_stays_out(self) -> None:
@@ -76,6 +78,18 @@ class TestHuman:
         assert "BROKEN    script kept: step 2: say (limit every step)" in text
         assert "missed    step 2: say" in text
         assert "twilio    11200 the webhook did not answer 2xx in time: HTTP 500" in text
+
+    def test_our_own_lateness_is_confessed(self) -> None:
+        """Beside each promise that it may have broken."""
+        spurts = (Spurt(8_000, 16_000, (Gap(9_000, 9_080),), "mark"),)
+        text = human(report_of(stream={"spurts": spurts, "late_ms": 75.0}))
+
+        assert "1 (limit 0), untrusted: this machine was 75 ms late" in text
+        assert "ourselves WE were 75 ms late" in text
+
+    def test_a_fault_that_came_often_is_counted(self) -> None:
+        """In its line."""
+        assert "0 times" in human(report_of(stream={"faults": (Fault(31950, "a binary frame", 500),)}))
 
     def test_noise_is_called_noise(self) -> None:
         """The intended close."""

@@ -93,6 +93,23 @@ class TestWaitAgentQuiet:
         assert talk.handset.missed == ["step 2: wait_agent_quiet"]
         assert talk.handset.hung_up
 
+    def test_a_long_speech_is_heard_out(self) -> None:
+        """Only silence counts against the deadline."""
+        talk = Talk(WaitAgentQuiet(700, timeout_s=2), Say(SPEECH)).agent(silent_ms=1_000, speaks_ms=0)
+        talk.agent(speaks_ms=17_000, silent_ms=1_000)
+
+        assert talk.handset.missed == []
+        assert talk.spoken_at_ms[0] == 1_000 + 17_000 + 680
+
+    def test_silence_counts_before_and_after_the_speech(self) -> None:
+        """Together they may not be longer than the deadline."""
+        talk = Talk(WaitAgentQuiet(1_500, timeout_s=2)).agent(silent_ms=1_000)
+        talk.agent(speaks_ms=5_000, silent_ms=1_280)
+        assert not talk.handset.hung_up
+
+        talk.agent(silent_ms=40)
+        assert talk.handset.missed == ["step 1: wait_agent_quiet"]
+
 
 class TestInterrupt:
     """Cutting in."""

@@ -352,6 +352,46 @@ class TestRecord:
         assert line.stream.record().spoken_offset == 56
         assert line.stream.record().cuts == (Cut(56 + 320, 56 + 800),)
 
+    def test_a_late_first_tick_does_not_move_the_grid(self) -> None:
+        """The ticks that are made up show where it lies, and how late we were."""
+        line = Line()
+        line.now += 0.1
+        for _ in range(5):
+            line.stream.tick(line.now)
+        line.ticks(5)
+        record = line.stream.record()
+
+        assert record.spoken_offset == 0
+        assert record.late_ms == 100
+
+    def test_a_stall_on_our_side_is_known(self) -> None:
+        """Whatever else it makes the report say."""
+        line = Line()
+        line.ticks(5)
+        line.now += 0.075
+        line.ticks(5)
+
+        assert line.stream.record().late_ms == pytest.approx(75, abs=0.2)
+
+    def test_a_call_in_time_was_not_late(self) -> None:
+        """To the sample."""
+        line = Line()
+        line.ticks(500)
+
+        assert line.stream.record().late_ms < 0.3
+
+    def test_faults_are_counted(self) -> None:
+        """What Twilio logs once a stream counts once."""
+        line = Line()
+        for _ in range(3):
+            line.stream.on_binary()
+            line.stream.on_text("junk")
+
+        assert [(fault.code, fault.count) for fault in line.stream.record().faults] == [
+            (31950, 3),
+            (31951, 1),
+        ]
+
     def test_without_audio_only_numbers_are_left(self) -> None:
         """Load keeps nothing."""
         line = Line(keep_audio=False)
