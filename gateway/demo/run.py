@@ -34,6 +34,13 @@ _ACCOUNT_SID = "AC" + "d" * 32
 _AUTH_TOKEN = "demo-token-of-no-account"
 _UNNOTICED_S = 0.3
 _LATE_MS = 100
+_NEXT_STEPS = """
+Every promise held. To use a real number:
+  1. Give the gateway a public https address, for example with a tunnel to port 8080.
+  2. Set GATEWAY_PUBLIC_URL, GATEWAY_VATEL__API_KEY, GATEWAY_VATEL__AGENT_ID, GATEWAY_TWILIO__ACCOUNT_SID \
+and GATEWAY_TWILIO__AUTH_TOKEN, then run: vatel-gateway serve
+  3. In Twilio's console set your number's voice webhook to PUBLIC_URL/twilio/voice (HTTP POST), and its \
+call status changes to PUBLIC_URL/twilio/status (HTTP POST)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +187,16 @@ def _config_file() -> Path:
 
 async def _conclude(console: Console, outcome: Outcome, attempts: list[Attempt]) -> None:
     last = attempts[-1]
-    which = f" in call {last.number}, which all of this is about" if last.number > 1 else ""
-    _tell(console, f"\nWhat the caller experienced{which}\n{human(last.report)}\n", indent=10)
+    which = f" in call {last.number}; call 1 is told above" if last.number > 1 else ""
+    _tell(console, f"\nWhat the caller experienced{which}")
+    _tell(console, human(last.report) + "\n", indent=10)
     written = await asyncio.to_thread(outcome.write, last.report.record, as_dict(attempts))
     for what, path in written.items():
         console.print(f"{what:<26}  {path}")
-    _tell(console, _next_steps() if last.report.kept else _what_now(last), indent=5)
+    if last.report.kept:
+        _tell(console, _NEXT_STEPS, indent=5)
+    else:
+        _tell(console, _what_now(last))
 
 
 def as_dict(attempts: list[Attempt]) -> dict[str, Any]:
@@ -215,16 +226,6 @@ call, the last one. It takes as long again.
 def _what_now(attempt: Attempt) -> str:
     late = f" This machine was {attempt.late_ms:.0f} ms late during the call: try again when it is less busy."
     return "\nNot every promise held: see the lines marked BROKEN above." + late * attempt.proves_nothing
-
-
-def _next_steps() -> str:
-    return """
-Every promise held. To use a real number:
-  1. Give the gateway a public https address, for example with a tunnel to port 8080.
-  2. Set GATEWAY_PUBLIC_URL, GATEWAY_VATEL__API_KEY, GATEWAY_VATEL__AGENT_ID, GATEWAY_TWILIO__ACCOUNT_SID \
-and GATEWAY_TWILIO__AUTH_TOKEN, then run: vatel-gateway serve
-  3. In Twilio's console set your number's voice webhook to PUBLIC_URL/twilio/voice (HTTP POST), and its \
-call status changes to PUBLIC_URL/twilio/status (HTTP POST)."""
 
 
 def _tell(console: Console, text: str, indent: int = 0) -> None:

@@ -1,6 +1,7 @@
 """The demo end to end with a call of a few seconds; the whole of it is run by ``.ci/run``."""
 
 import argparse
+import asyncio
 import json
 import time
 import wave
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -131,7 +133,7 @@ async def test_call_on_a_machine_that_stood_still_is_made_once_more_and_no_more(
     assert first["machine_late_ms"] > 100
     assert [promise.partition(":")[0] for promise in first["broken"]] == ["set-up"]
     assert "late during call 1, and not every promise held: BROKEN set-up:" in out
-    assert "What the caller experienced in call 2, which all of this is about" in out
+    assert "What the caller experienced in call 2; call 1 is told above" in out
     assert out.count("BROKEN set-up") == 2
     assert "try again when it is less busy" in out
 
@@ -180,3 +182,56 @@ async def test_long_preparation_is_told(
     monkeypatch.setattr(run, "_UNNOTICED_S", 0.0)
     await run._prepare(Console(), SHORT)
     assert capsys.readouterr().out == "Preparing speech ...\n\n"
+
+
+@needs_speech
+async def test_tool_of_the_call_is_really_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the agent calls reaches the demo's own endpoint, and its answer is spoken."""
+    scenario = load("""
+name = "tool"
+[grammar.people]
+jsgf = "two | three"
+slot = "people"
+default = "two"
+words = { two = 2, three = 3 }
+[[step]]
+id = "ask"
+listen = "people"
+[[step]]
+id = "book"
+[step.tool]
+name = "book_table"
+failed = "It failed."
+arguments = [{ name = "people", slot = "people", data_type = "number" }]
+[[step]]
+id = "tell"
+say = "{book_table}"
+""")
+    agent = Talker(msgspec.structs.replace(scenario, listen_s=0.1, retries=0))
+    play = replace(SHORT, lines=(), agent_turns=1, tool_arguments=({"people": 2},), agent=agent)
+
+    status = await run.run(arguments(tmp_path), play)
+    out = capsys.readouterr().out
+    assert status == 0, out
+    assert 'tool asked  book_table {"people": 2}' in out
+    assert "tool ok  A table for 2 at None is booked." in out
+
+
+@needs_speech
+async def test_call_that_is_broken_off_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C in the middle of a call stops everything at once, without a trace or a file."""
+    before = asyncio.all_tasks()
+    running = asyncio.get_running_loop().create_task(run.run(arguments(tmp_path / "out"), SHORT))
+    shown = ""
+    while "agent  Hello." not in shown:
+        await asyncio.sleep(0.01)
+        shown += capsys.readouterr().out
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert asyncio.all_tasks() == before
+    assert not (tmp_path / "out").exists()
+    assert "Traceback" not in capsys.readouterr().err

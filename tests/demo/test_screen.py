@@ -1,6 +1,8 @@
 """What the demo shows of a call."""
 
 import io
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -155,3 +157,40 @@ def test_levels_are_drawn_on_a_terminal() -> None:
     assert "● speaks" in shown(levels, terminal=True)
     assert "█" in shown(levels, terminal=True)
     assert shown(levels) == ""
+
+
+@pytest.mark.parametrize("columns", [20, 60, 200])
+def test_level_line_is_one_line_however_narrow_the_terminal(columns: int) -> None:
+    """The line that is drawn over and over never wraps: it would leave its remains behind."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=columns, color_system=None, soft_wrap=True)
+    with Screen(console) as screen:
+        screen.phone_event(phone.Levels("CA", 1_000, True, True, -15.0))
+    drawn = [
+        line for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", out.getvalue())) if line
+    ]
+
+    assert drawn
+    assert all(len(line) <= columns for line in drawn)
+    assert all("1.0 s" in line for line in drawn)
+
+
+def test_several_turns_may_be_open_at_once() -> None:
+    """Each turn goes on where it stood, whatever came between."""
+    first, second = agent("One", final=False), TranscriptEntry(1, "agent", "Three", False, 0.0)
+    assert words(
+        first,
+        second,
+        replace(first, text="One two.", final=True),
+        replace(second, text="Three four.", final=True),
+    ) == ["agent  One …", "agent  Three …", "agent  … two.", "agent  … four."]
+
+
+def test_nothing_is_drawn_where_nobody_looks() -> None:
+    """Into a file or a pipe go plain lines: no colour, no cursor."""
+    out = shown(
+        StateChanged(1.0, "talking"), phone.Levels("CA", 1_000, True, True, -15.0), Interrupted(1.0, 7)
+    )
+    assert "\x1b" not in out
+    assert "\r" not in out
+    assert len(out.splitlines()) == 2

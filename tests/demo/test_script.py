@@ -1,5 +1,8 @@
 """What the demo promises, and that each promise can be broken."""
 
+import re
+from dataclasses import FrozenInstanceError, replace
+
 import pytest
 
 from gateway.demo import script
@@ -15,8 +18,9 @@ from gateway.records import (
     ToolRun,
     TranscriptEntry,
 )
+from gateway.simulator import promises
 from gateway.simulator.promises import Limits
-from gateway.speech import extra
+from gateway.speech import extra, tts
 from tests.simulator.stories import report_of
 
 needs_speech = pytest.mark.skipif(not extra.available(), reason="the extra `demo` is not installed")
@@ -106,7 +110,9 @@ def test_caller_who_never_cuts_in_waits_for_each_turn() -> None:
 
 def test_promises_about_time_bear_the_names_that_the_report_gives_them() -> None:
     """Each name that counts as a matter of time is one that a judged call of the demo has."""
-    judged = report_of(TABLE_BOOKING.limits, stream={"cuts": (15_000,)}, ending="rest_completed")
+    good = report_of(ending="rest_completed")
+    interrupted = replace(good, streams=(replace(good.streams[0], barge_in_ms=(50.0,)),))
+    judged = promises.judge(interrupted, TABLE_BOOKING.limits)
 
     assert {promise.name for promise in script.timed(judged.promises)} == script._TIMED
 
@@ -114,3 +120,28 @@ def test_promises_about_time_bear_the_names_that_the_report_gives_them() -> None
 def test_what_was_said_and_done_is_no_matter_of_time() -> None:
     """A machine that is late excuses no word, no tool and no ending."""
     assert script.timed(Witness().promises(TABLE_BOOKING, [])) == []
+
+
+@needs_speech
+def test_caller_is_good_for_a_second_call() -> None:
+    """What it is going to do is frozen: one call leaves nothing of itself for the next."""
+    caller = script.caller(Play(lines=("One.",), agent_turns=1, limits=Limits()))
+
+    assert isinstance(caller.steps, tuple)
+    for step in caller.steps:
+        with pytest.raises(FrozenInstanceError):
+            step.timeout_s = 1.0  # type: ignore[misc]
+
+
+@needs_speech
+def test_caller_speaks_with_another_voice_than_the_agent() -> None:
+    """Who listens to the recording can tell the two apart."""
+    assert TABLE_BOOKING.agent.voice != tts.CALLER_VOICE
+
+
+def test_conversation_answers_each_line_of_the_caller() -> None:
+    """The scenario that the caller's lines were written for understands each of their words."""
+    known = " ".join(grammar.jsgf for grammar in TABLE_BOOKING.agent.conversation.grammar.values())
+    words = " ".join(TABLE_BOOKING.lines).lower().translate(str.maketrans("", "", ".,?")).split()
+
+    assert set(words) <= set(re.findall(r"[a-z']+", known))

@@ -91,3 +91,24 @@ async def test_taken_port_is_status_two(capsys: pytest.CaptureFixture[str]) -> N
         port = str(taken.getsockname()[1])
         assert await cli.run(arguments("--port", port)) == 2
     assert "sandbox: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("switch", "said"),
+    [
+        ("close_code=99999", "switch close_code: 99999 is out of range; give a whole number, 1000 to 1003"),
+        ("echo.pace=nan", "switch pace: nan is out of range; give a number, 0 to 1000"),
+        ("upgrade_delay_s=inf", "switch upgrade_delay_s: inf is out of range; give a number, 0 to 600"),
+        ("interim", "switch interim: has no value; give true or false"),
+        ("ekho.interim=no", "the sandbox has no agent 'ekho'; it has echo"),
+        ("", "no switch ''; there are: empty"),
+    ],
+)
+async def test_switch_that_does_not_fit_is_one_line_with_the_fix(
+    switch: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Name, fault and fix stand on stderr, and nothing has started."""
+    assert await cli.run(arguments("--port", "0", "--switch", switch)) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"sandbox: {said}")
+    assert (shown.err.count("\n"), shown.out) == (1, "")

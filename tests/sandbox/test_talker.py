@@ -9,6 +9,7 @@ import soxr
 from gateway.audio import ulaw
 from gateway.audio.pcm import Pcm, from_bytes, to_bytes
 from gateway.audio.resample import make_resampler
+from gateway.errors import ConfigError
 from gateway.sandbox.scenario import load
 from gateway.sandbox.stage import Opening
 from gateway.sandbox.switches import Switches
@@ -343,3 +344,34 @@ def test_other_scenario_is_another_conversation() -> None:
     stage = ring(script=Talker(scenario=scenario)).stage.run_until(5.0)
     assert [text.text for text in stage.of(ResponseText)] == ["Goodbye."]
     assert stage.exits == [None]
+
+
+@pytest.mark.parametrize(
+    ("jsgf", "fault"), [("i want a blorftable", "no word 'blorftable'"), ("( a", "not JSGF")]
+)
+def test_scenario_that_cannot_be_understood_is_found_out_by_the_warm_up(jsgf: str, fault: str) -> None:
+    """A grammar that does not work is an error before the first call, with its name."""
+    text = f'name = "s"\n[grammar.a]\njsgf = "{jsgf}"\n[[step]]\nid = "b"\nsay = "Hi."\nlisten = "a"\n'
+    with pytest.raises(ConfigError, match=fault):
+        Talker(load(text)).warm_up()
+
+
+def test_line_that_depends_on_an_answer_is_rendered_when_it_is_known() -> None:
+    """Nobody can warm up what a tool is going to say; it is spoken all the same."""
+    Talker().warm_up()
+    line = ring()
+    line.wait_for_the_end_of("Hello")
+    line.say(LINES[0])
+    line.wait_for_the_end_of("Gladly")
+    line.say(LINES[1])
+    line.wait_for_the_end_of("And at")
+    line.say(LINES[2])
+    while not line.stage.of(ToolCall):
+        line.wait(0.1)
+    line.stage.agent.on_tool_output("call-1", "The garden is yours.", line.stage.now)
+    line.wait_for_the_end_of("The garden")
+    spoken = [text for text in line.stage.of(ResponseText) if text.text == "The garden is yours."]
+    sent = sum(
+        len(chunk.audio) for chunk in line.stage.of(ResponseAudio) if chunk.turn_id == spoken[0].turn_id
+    )
+    assert sent == 2 * len(tts.render("The garden is yours.", tts.AGENT_VOICE))

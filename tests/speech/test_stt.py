@@ -90,3 +90,21 @@ async def test_utterances_asked_for_at_once_do_not_mix() -> None:
         hears = stt.recogniser().recognise
         hearing = [group.create_task(asyncio.to_thread(hears, PEOPLE, pcm)) for pcm in (two, five) * 3]
     assert [task.result() for task in hearing] == ["for two people", "for five people"] * 3
+
+
+def test_known_grammar_is_not_compiled_again() -> None:
+    """Learning twice adds no second search: sessions come and go, the decoder stays as large as it is."""
+    recogniser = stt.recogniser()
+    recogniser.learn(PEOPLE)
+    before = dict(recogniser._names)
+    recogniser.learn(PEOPLE)
+    assert recogniser._names == before
+
+
+def test_refused_grammar_leaves_the_recogniser_as_it_was() -> None:
+    """A scenario that is wrong costs nobody else their ears."""
+    for grammar in ("i want a blorftable", "( two | three"):
+        with pytest.raises(ConfigError):
+            stt.recogniser().learn(grammar)
+    four = by_telephone("For four people, please.")
+    assert stt.recogniser().recognise(PEOPLE, four) == "for four people please"

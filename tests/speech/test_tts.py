@@ -88,3 +88,29 @@ async def test_loop_runs_on_while_speech_is_rendered() -> None:
             await asyncio.sleep(0)
     assert turns > 1
     assert len(speaking.result())
+
+
+@pytest.mark.parametrize(("slow", "fast"), [(100, 200), (80, 450)])
+def test_faster_voice_is_done_sooner(slow: int, fast: int) -> None:
+    """Words a minute are what the name says, at both ends of what espeak-ng can do."""
+    lengths = [len(tts.render(SENTENCE, tts.Voice("en-us", words_per_minute=wpm))) for wpm in (slow, fast)]
+    assert lengths[0] > 1.5 * lengths[1]
+
+
+def test_voice_is_chosen_for_each_sentence_anew() -> None:
+    """Who spoke last leaves nothing of their voice for the next: the engine keeps it in globals."""
+    slow = tts.Voice("en-us", words_per_minute=90)
+    first = len(tts.render("One, two, three.", tts.AGENT_VOICE, 11_025))
+    tts.render("One, two, three.", slow, 11_025)
+    tts.render.cache_clear()
+    assert len(tts.render("One, two, three.", tts.AGENT_VOICE, 11_025)) == pytest.approx(first, abs=350)
+
+
+@pytest.mark.parametrize(
+    "text", ["Crêpes für 4 · 19:30", '<b>& "quoted"</b>', "日本", "a" * 5_000, "...", "\n"]
+)
+def test_any_text_can_be_asked_for(text: str) -> None:
+    """Whatever a tool answers, speaking it gives samples or silence, never an error."""
+    pcm = tts.render(text, tts.AGENT_VOICE, 8_000)
+    assert pcm.dtype == np.int16
+    assert np.abs(pcm.astype(np.int32)).max(initial=0) <= 0.75 * 32_768
