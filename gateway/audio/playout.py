@@ -87,7 +87,7 @@ class Playout:
         self._pending_bytes = 0
         self._horizon = 0.0  # when everything sent so far will have been heard
         self._gathering_since: float | None = None
-        self._settled = False  # the head of the queue need not wait for more
+        self._settled = False  # a mark stands behind what waits: it is complete, and starts without more
         self.held = False
         self.ledger = HeardLedger()
         self.counters = PlayoutCounters()
@@ -143,10 +143,6 @@ class Playout:
         self.ledger.pushed(turn, len(ulaw))
         self.counters.pushed_bytes += len(ulaw)
         self.counters.peak_pending_ms = max(self.counters.peak_pending_ms, int(self.pending_ms))
-
-    def settle(self) -> None:
-        """Say that what waits is complete: it starts without gathering more."""
-        self._settled = True
 
     def mark(self, name: str) -> None:
         """Append a mark that goes out right behind the audio pushed so far."""
@@ -216,14 +212,20 @@ class Playout:
         return [self.ledger.heard(turn) for turn in dict.fromkeys(cut + waiting)]
 
     def drop(self, turn: str, now: float) -> bool:
-        """Drop what waits of one turn; if the ear hears nothing but that turn, all of it.
+        """Drop what waits of one turn, the mark behind it too; if the ear hears nothing else, all of it.
 
         Returns:
             True when audio that was already sent is void too: tell Twilio to ``clear``.
         """
-        kept = [item for item in self._queue if isinstance(item, MarkDue) or item.turn != turn]
-        dropped = sum(item.pending for item in self._queue if isinstance(item, _Speech) and item.turn == turn)
-        self._queue = deque(kept)
+        kept: deque[_Speech | MarkDue] = deque()
+        dropped, dropping = 0, False
+        for item in self._queue:
+            if isinstance(item, _Speech):
+                dropping = item.turn == turn
+                dropped += item.pending if dropping else 0
+            if not dropping:
+                kept.append(item)
+        self._queue = kept
         self._pending_bytes -= dropped
         self.counters.cleared_bytes += dropped
         if kept or not self.ledger.only(turn, now):

@@ -187,7 +187,8 @@ class Downlink:
         self._flush(now)
         self._clip_waits = True
         self._playout.push(_CLIP_TURN, clips.load(clip), now)
-        self._playout.settle()
+        self._marks_set += 1
+        self._mark(f"{_CLIP_TURN}-{self._marks_set}", "")
 
     def drain(self, now: float) -> str:
         """Let out all that is left with a last mark behind it; return the mark's name.
@@ -225,6 +226,7 @@ class Downlink:
         for turn_id in {heard.turn for heard in cut} | ({self._turn.turn_id} if self._turn else set()):
             self._refuse(turn_id)
         self._turn = None
+        self._marks.clear()
         self._clip_waits = False
         dropped = self._playout.counters.cleared_bytes - before
         return Cleared(tuple((heard.turn, heard) for heard in cut), dropped // 8)

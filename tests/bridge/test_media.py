@@ -268,7 +268,7 @@ def test_clip_stands_behind_what_waits() -> None:
     audio, marks = play_out(chain, 0.0, 9.0)
 
     assert audio[300 * MS :] == clips.load("one_moment")
-    assert marks == ["turn-1-1"]
+    assert marks == ["turn-1-1", "clip-2"]
 
 
 def test_clip_gives_way_to_the_agent() -> None:
