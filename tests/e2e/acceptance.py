@@ -33,7 +33,7 @@ from tests.e2e.test_barge_in import BURSTS, listen
 from tests.e2e.test_drain import SCENES as DRAINS
 from tests.e2e.test_tone import send_tones
 
-RAMP_S: Final = 0.2  # between two calls of a crowd
+RAMP_S: Final = 0.4  # between two calls of a crowd
 BEAT: Final = 100  # calls between two looks at memory
 SETTLE_S: Final = 2.0  # a connection's last timer runs for a second after its call
 FLAT_KB: Final = 2_048  # growth of memory that is none
