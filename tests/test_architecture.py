@@ -49,10 +49,6 @@ PURE = (
     "vatel/messages.py",
     "vatel/protocol.py",
 )
-# Modules that say PURE and import one of those all the same, each with its reason. This list only shrinks.
-PURE_BUT = {
-    "gateway/demo/script.py": "pure but for the rendering of speech, as it says: asyncio.to_thread does that",
-}
 README_COMMANDS = ("pip install -e '.[demo]' && vatel-gateway demo", "pip install -e '.[dev]' && pytest")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -279,7 +275,7 @@ def says_pure(path: Path) -> bool:
 @pytest.mark.parametrize("source", [path for path in SOURCES if says_pure(path)], ids=named)
 def test_module_that_says_pure_is_pure(source: Path) -> None:
     """Whoever calls itself PURE imports no loop, socket, clock, chance or log, not even inside a function."""
-    assert bool(imports(source) & IMPURE) is (named(source) in PURE_BUT), f"{imports(source) & IMPURE}"
+    assert imports(source) & IMPURE == set()
 
 
 @pytest.mark.parametrize("pattern", PURE)
