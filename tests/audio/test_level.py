@@ -1,5 +1,7 @@
 """The level meter against values one can work out by hand."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -106,3 +108,14 @@ def test_reading_between_chunks_disturbs_nothing() -> None:
         assert watched.rms_dbfs == pytest.approx(metered(*chunks[:count]).rms_dbfs)
 
     assert watched.peak_dbfs == left_alone.peak_dbfs
+
+
+def test_measuring_wakes_no_thread() -> None:
+    """However much is measured at once, no second thread works: the event loop would have to wait for it."""
+    much: Pcm = np.tile(SQUARE, 500)
+    metered(much).rms_dbfs  # noqa: B018 - the first time pays for more
+    others_before = time.process_time() - time.thread_time()
+    for _ in range(2_000):
+        metered(much).rms_dbfs  # noqa: B018
+
+    assert time.process_time() - time.thread_time() - others_before < 0.005
