@@ -6,6 +6,7 @@ The texts are ours, after https://www.twilio.com/docs/api/errors and https://www
 from dataclasses import dataclass
 from typing import Final
 
+BAD_WEBHOOK_URL: Final = 11100
 WEBHOOK_FAILED: Final = 11200
 BAD_TWIML: Final = 12100
 CALLBACK_REFUSED: Final = 15003
@@ -24,6 +25,7 @@ MALFORMED_MESSAGE: Final = 31950
 INVALID_MESSAGE: Final = 31951
 
 MEANING: Final = {
+    BAD_WEBHOOK_URL: "the webhook's url is malformed",
     WEBHOOK_FAILED: "the webhook did not answer 2xx in time",
     BAD_TWIML: "the answer is not well-formed TwiML",
     CALLBACK_REFUSED: "a status callback was not answered 2xx",

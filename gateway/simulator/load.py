@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -77,7 +77,8 @@ async def run(
     calls_per_s: float,
     options: CallOptions | None = None,
     limits: Limits | None = None,
-    on_report: Callable[[int, CallReport], None] | None = None,
+    on_report: Callable[[int, CallReport], Awaitable[None]] | None = None,
+    stopped: asyncio.Event | None = None,
 ) -> LoadReport:
     """Start ``calls`` calls, ``calls_per_s`` a second, and wait for the last to end.
 
@@ -85,6 +86,7 @@ async def run(
         caller: makes every call; one object serves all.
         options: by default without audio kept, which is what load needs.
         on_report: told each call's number, from 0, and report.
+        stopped: once it is set no more calls are made.
     """
     reports: list[CallReport] = []
     used_s = time.process_time()
@@ -95,15 +97,26 @@ async def run(
         )
         reports.append(report)
         if on_report is not None:
-            on_report(number, report)
+            await on_report(number, report)
 
     loop = asyncio.get_running_loop()
     start_s = loop.time()
     async with asyncio.TaskGroup() as tasks:
         for number in range(calls):
-            await asyncio.sleep(max(0.0, start_s + number / calls_per_s - loop.time()))
+            if await _set_within(stopped, start_s + number / calls_per_s - loop.time()):
+                break
             tasks.create_task(one(number))
     return summarise(reports, time.process_time() - used_s, simulator.pacer.counters.worst_late_ms)
+
+
+async def _set_within(stopped: asyncio.Event | None, seconds: float) -> bool:
+    stopped = stopped or asyncio.Event()
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            await stopped.wait()
+    except TimeoutError:
+        pass
+    return stopped.is_set()
 
 
 def summarise(reports: list[CallReport], cpu_s: float, worst_late_ms: float) -> LoadReport:

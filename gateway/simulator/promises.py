@@ -90,7 +90,7 @@ def _heard(report: CallReport, limits: Limits) -> list[Promise]:
 def _audio(report: CallReport, limits: Limits) -> list[Promise]:
     gaps = sum(len(stream.gaps_ms) for stream in report.streams)
     cut_ins = [value for stream in report.streams for value in stream.barge_in_ms]
-    promises = _at_most("gaps in the agent's speech", gaps, limits.gaps, "")
+    promises = _at_most("gaps in the agent's speech", gaps, limits.gaps, "") if report.streams else []
     promises += _barge_in(cut_ins, limits.barge_in_ms)
     if report.streams and report.ended_by == "gateway":
         lost = report.streams[-1].tail_lost_ms

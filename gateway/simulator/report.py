@@ -129,10 +129,10 @@ def _plain(value: Any) -> Any:
 
 
 def human(report: CallReport) -> str:
-    """Write the report for people: one thing a line."""
+    """Write the report for people: one thing a line. It may hold brackets: print it without markup."""
     lines = [
-        f"call      {report.ending.replace('_', ' ')} (by the {report.ended_by}), {report.duration_s:.1f} s",
-        f"set-up    {_ms(report.setup_ms)} from webhook to stream (TwiML in {_ms(report.answer_ms)})",
+        f"call      {report.ending.replace('_', ' ')}{_by(report)}, {report.duration_s:.1f} s",
+        f"set-up    {_set_up(report)}",
         f"TwiML     {' > '.join(report.verbs) or 'none'}",
     ]
     for stream in report.streams:
@@ -151,6 +151,18 @@ def human(report: CallReport) -> str:
         )
     lines += [f"{'kept' if each.held else 'BROKEN':9} {each}" for each in report.promises]
     return "\n".join(lines)
+
+
+def _by(report: CallReport) -> str:
+    # Whose fault it is that no webhook answered, the report cannot know: the URL may have been wrong.
+    return "" if report.ending == "webhook_failed" else f" (by the {report.ended_by})"
+
+
+def _set_up(report: CallReport) -> str:
+    twiml = "no TwiML came" if report.answer_ms is None else f"TwiML in {_ms(report.answer_ms)}"
+    if not report.streams:
+        return f"no stream, {twiml}"
+    return f"{_ms(report.setup_ms)} from webhook to stream ({twiml})"
 
 
 def _stream_lines(stream: StreamReport) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 import ssl
 from collections import deque
 from contextlib import AsyncExitStack
@@ -69,8 +70,14 @@ class Simulator:
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start the clock and the REST API."""
+        """Start the clock and the REST API.
+
+        Raises:
+            OSError: the REST API's port cannot be had.
+        """
         async with AsyncExitStack() as stack:
+            listener = socket.create_server(("127.0.0.1", self._rest_port))
+            stack.callback(listener.close)
             # No cookies, no shared limit: each request stands for another of Twilio's machines.
             session = await stack.enter_async_context(
                 aiohttp.ClientSession(
@@ -88,7 +95,7 @@ class Simulator:
             self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(self.pacer.stop)
             self._tasks.create_task(self.pacer.run())
-            await self._serve(stack)
+            await self._serve(stack, listener)
             self._exit = stack.pop_all()
         return self
 
@@ -117,11 +124,16 @@ class Simulator:
         call = self._remember(identity, caller, Fetch(voice_url), options or CallOptions())
         return await _judged(await call.run(), limits or Limits())
 
-    async def _serve(self, stack: AsyncExitStack) -> None:
+    def hang_up(self) -> None:
+        """Let every caller put the phone down."""
+        for call in self._calls.values():
+            call.end("caller_hung_up")
+
+    async def _serve(self, stack: AsyncExitStack, listener: socket.socket) -> None:
         runner = web.AppRunner(self.rest.application(), access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", self._rest_port)
+        site = web.SockSite(runner, listener)
         await site.start()
         host, port = runner.addresses[0][:2]
         self.rest_url = f"http://{host}:{port}"

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
-from gateway.simulator.codes import BAD_TWIML, CALLBACK_REFUSED, WEBHOOK_FAILED, Fault
+from gateway.simulator.codes import BAD_TWIML, BAD_WEBHOOK_URL, CALLBACK_REFUSED, WEBHOOK_FAILED, Fault
 from gateway.simulator.forms import Form, signed_url
 from gateway.simulator.twiml import Method
 from gateway.twilio.signature import sign
@@ -80,6 +80,8 @@ class Webhooks:
                     return Fault(WEBHOOK_FAILED, "no connection")
             except TimeoutError:
                 return Fault(WEBHOOK_FAILED, "no answer in time")
+            except ValueError:  # aiohttp's and yarl's word for it
+                return Fault(BAD_WEBHOOK_URL)
             except aiohttp.ClientError as error:
                 return Fault(WEBHOOK_FAILED, type(error).__name__)
         raise AssertionError("the last attempt returns")

@@ -1,7 +1,13 @@
 """``vatel-gateway simulate`` from its options to its exit status."""
 
 import argparse
+import asyncio
 import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +16,16 @@ from gateway.errors import ConfigError
 from gateway.simulator.caller import SilentCaller, ToneCaller, WavCaller
 from gateway.simulator.cli import add_arguments, build_caller, run
 from gateway.simulator.script import HangUp, Say, ScriptedCaller, WaitAgentQuiet
-from tests.simulator.answering import ACCOUNT_SID, AUTH_TOKEN, answering, echo, greet, listen
+from tests.simulator.answering import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    GREETING,
+    Stream,
+    answering,
+    echo,
+    greet,
+    listen,
+)
 from tests.simulator.test_caller import wav_of
 
 
@@ -18,7 +33,7 @@ def parse(*args: str, url: str = "http://127.0.0.1:1/twilio/voice") -> argparse.
     """Parse options, with an account as the gateway's settings would give it."""
     parser = argparse.ArgumentParser()
     add_arguments(parser, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN)
-    return parser.parse_args(["--url", url, *args])
+    return parser.parse_args(["--url", url, *(() if "--rest-port" in args else ("--rest-port", "0")), *args])
 
 
 class TestArguments:
@@ -26,9 +41,11 @@ class TestArguments:
 
     def test_defaults_make_one_silent_call(self) -> None:
         """For ten seconds, nothing written."""
-        args = parse()
+        parser = argparse.ArgumentParser()
+        add_arguments(parser, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN)
+        args = parser.parse_args(["--url", "http://a/b"])
 
-        assert (args.calls, args.ramp, args.seconds, args.rest_port) == (1, 10.0, 10.0, 0)
+        assert (args.calls, args.ramp, args.seconds, args.rest_port) == (1, 10.0, 10.0, 8_091)
         assert args.record is args.json is None
 
     def test_the_account_comes_from_the_settings_or_is_required(
@@ -47,6 +64,30 @@ class TestArguments:
         with pytest.raises(SystemExit):
             parse("--tone", "1004", "--wav", "a.wav")
         assert "not allowed with" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("--ramp", "0"),
+            ("--calls", "0"),
+            ("--calls", "-3"),
+            ("--seconds", "nan"),
+            ("--seconds=-1",),
+            ("--rest-port", "99999"),
+            ("--say", ""),
+            ("--status-url", "nowhere"),
+        ],
+        ids=" ".join,
+    )
+    def test_what_cannot_work_is_refused_in_a_line(
+        self, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+    ) -> None:
+        """Before anything is called."""
+        with pytest.raises(SystemExit) as refused:
+            parse(*words)
+
+        assert refused.value.code == 2
+        assert capsys.readouterr().err.splitlines()[-1].startswith("usage") is False
 
 
 class TestCaller:
@@ -120,6 +161,16 @@ class TestCaller:
             build_caller(parse("--tone", "5000"))
 
 
+async def greet_and(stream: Stream, act: Callable[[], None]) -> None:
+    """Say something, do something when it was heard, and listen on."""
+    await stream.started()
+    await stream.play(GREETING)
+    await stream.mark("heard")
+    async for message in stream:
+        if message["event"] == "mark":
+            act()
+
+
 class TestRun:
     """Real calls."""
 
@@ -141,7 +192,7 @@ class TestRun:
         assert json.loads(out.read_text())["kept"] is True
         assert (tmp_path / "rec" / "caller_heard.wav").exists()
         assert (tmp_path / "rec" / "call_stereo.wav").exists()
-        assert "REST API at http://127.0.0.1:" in printed
+        assert "export GATEWAY_TWILIO__API_BASE_URL=http://127.0.0.1:" in printed
         assert "call      caller hung up" in printed
 
     async def test_a_broken_call_exits_1(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,6 +204,82 @@ class TestRun:
 
         assert status == 1
         assert "BROKEN    script kept: step 1: wait_agent_quiet" in capsys.readouterr().out
+
+    async def test_a_call_that_we_broke_ourselves_exits_3(self) -> None:
+        """This machine stood still, so a gap proves nothing."""
+
+        async def behaviour(stream: Stream) -> None:
+            await stream.started()
+            await stream.play(GREETING)
+            async for message in stream:
+                if message.get("sequenceNumber") == "15":
+                    time.sleep(0.15)  # noqa: ASYNC251 - it stalls the caller's clock, which runs here
+                    await stream.play(GREETING)
+
+        async with answering(behaviour) as gateway:
+            status = await run(parse("--seconds", "0.8", url=gateway.url + "/twilio/voice"))
+
+        assert status == 3
+
+    async def test_a_refused_webhook_gets_a_hint(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nearly always it is the token or the URL."""
+        async with answering(listen) as gateway:
+            gateway.voice_status = 403
+            one = await run(parse(url=gateway.url + "/twilio/voice"))
+            many = await run(parse("--calls", "2", "--ramp", "100", url=gateway.url + "/twilio/voice"))
+
+        printed = capsys.readouterr().out
+        assert (one, many) == (1, 1)
+        assert printed.count("is --auth-token the gateway's") == printed.count("GATEWAY_PUBLIC_URL") == 2
+        assert "11200 the webhook did not answer 2xx in time: HTTP 403 (2 times)" in printed
+
+    async def test_a_taken_port_is_the_operators_to_change(self) -> None:
+        """Said before any call."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1 cannot be had"):
+                await run(parse("--rest-port", str(port)))
+
+    @pytest.mark.parametrize("option", ["--json", "--record"])
+    async def test_what_cannot_be_written_is_said_before_the_call(self, tmp_path: Path, option: str) -> None:
+        """Nobody wants to make the call again."""
+        (tmp_path / "file").touch()
+
+        with pytest.raises(ConfigError, match=f"{option}: the .* cannot be written"):
+            await run(parse(option, str(tmp_path / "file" / "inside")))
+
+    async def test_a_check_leaves_no_empty_file(self, tmp_path: Path) -> None:
+        """Only a report makes one."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            with pytest.raises(ConfigError, match="port"):
+                await run(parse("--json", str(tmp_path / "r.json"), "--rest-port", port))
+
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize("calls", ["1", "500"])
+    async def test_the_first_ctrl_c_ends_the_calls_and_reports(
+        self, calls: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What was heard so far is not lost."""
+
+        async def behaviour(stream: Stream) -> None:
+            await greet_and(stream, lambda: os.kill(os.getpid(), signal.SIGINT))
+
+        async with answering(behaviour) as gateway:
+            args = ("--calls", calls, "--ramp", "0.5", "--seconds", "60", "--json", str(tmp_path / "r.json"))
+            status = await asyncio.wait_for(run(parse(*args, url=gateway.url + "/twilio/voice")), 10)
+
+        assert status == 130
+        assert "press again to quit" in capsys.readouterr().out
+        assert "caller_hung_up" in (tmp_path / "r.json").read_text()
+
+    async def test_the_second_ctrl_c_is_left_to_python(self) -> None:
+        """It quits as ever."""
+        async with answering(listen) as gateway:
+            await run(parse("--seconds", "0.1", url=gateway.url + "/twilio/voice"))
+
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     async def test_many_calls_make_one_report(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

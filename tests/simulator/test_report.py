@@ -71,6 +71,13 @@ class TestHuman:
         assert "first audio 1000 ms, 3.0 s of line, not recorded" in text
         assert "quality   0 underruns (0 ms), 0 ms unheard at the end" in text
 
+    def test_a_webhook_that_failed_is_nobodys_yet(self) -> None:
+        """The URL may have been wrong."""
+        text = human(report_of(streams=(), setup_ms=None, ending="webhook_failed"))
+
+        assert "call      webhook failed, 3.0 s" in text
+        assert "set-up    no stream, TwiML in 3 ms" in text
+
     def test_what_is_broken_stands_out(self) -> None:
         """With Twilio's number and the step that was missed."""
         text = human(report_of(missed=("step 2: say",), faults=(Fault(11200, "HTTP 500"),)))
@@ -109,5 +116,6 @@ class TestHuman:
         """No stream, no times."""
         text = human(report_of(streams=(), setup_ms=None, answer_ms=None, verbs=()))
 
-        assert "set-up    never from webhook to stream (TwiML in never)" in text
+        assert "set-up    no stream, no TwiML came" in text
+        assert "gaps" not in text
         assert "TwiML     none" in text

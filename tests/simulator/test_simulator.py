@@ -279,3 +279,29 @@ async def test_an_error_inside_arrives_as_it_is() -> None:
     with pytest.raises(LookupError, match="mine"):
         async with simulator():
             raise LookupError("mine")
+
+
+async def test_a_taken_port_is_said_plainly() -> None:
+    """Not in a group of the simulator's own tasks."""
+    async with simulator() as twilio:
+        taken = int(twilio.rest_url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            await Simulator(ACCOUNT_SID, AUTH_TOKEN, rest_port=taken).__aenter__()
+
+
+async def test_all_callers_can_hang_up() -> None:
+    """Each call ends as if its caller had."""
+    both = asyncio.Barrier(3)
+
+    async def behaviour(stream: Stream) -> None:
+        await stream.started()
+        await both.wait()
+        await stream.drain()
+
+    async with answering(behaviour) as gateway, simulator() as twilio, asyncio.TaskGroup() as tasks:
+        calls = [tasks.create_task(twilio.call(gateway.url + "/twilio/voice", SilentCaller())) for _ in "ab"]
+        await both.wait()
+        twilio.hang_up()
+        reports = [await call for call in calls]
+
+    assert [report.ending for report in reports] == ["caller_hung_up", "caller_hung_up"]
