@@ -170,21 +170,7 @@ class Sandbox:
             return _error(404, "agent not found")
         if entry.switches.token_delay_s:
             await asyncio.sleep(entry.switches.token_delay_s)
-        return self._refusal(entry, wanted) or self._token(entry, wanted)
-
-    def _refusal(self, entry: Entry, wanted: _TokenRequest) -> web.Response | None:
-        switches = entry.switches
-        if switches.token_status == 401:
-            return web.Response(status=401)
-        if switches.token_status:
-            return _error(switches.token_status, "refused by switch token_status")
-        if switches.refuse_variables and wanted.variables is not msgspec.UNSET:
-            return _error(400, "body: Object contains unknown field `variables`")
-        if wanted.transport == "webrtc":
-            return _error(503, "media server not configured")
-        if entry.needs_speech and not extra.available():
-            return _error(503, "this agent needs speech: pip install 'vatel-gateway[demo]'")
-        return None
+        return _refusal(entry, wanted) or self._token(entry, wanted)
 
     def _token(self, entry: Entry, wanted: _TokenRequest) -> web.Response:
         scopes = ("voice", "chat") if wanted.chat else ("voice",)
@@ -247,6 +233,21 @@ async def _show_agent(entries: Mapping[UUID, Entry], api_key: str, request: web.
     except ValueError:
         return web.Response(status=400)
     return _error(404, "agent not found") if entry is None else web.json_response(entry.resource())
+
+
+def _refusal(entry: Entry, wanted: _TokenRequest) -> web.Response | None:
+    switches = entry.switches
+    if switches.token_status == 401:
+        return web.Response(status=401)
+    if switches.token_status:
+        return _error(switches.token_status, "refused by switch token_status")
+    if switches.refuse_variables and wanted.variables is not msgspec.UNSET:
+        return _error(400, "body: Object contains unknown field `variables`")
+    if wanted.transport == "webrtc":
+        return _error(503, "media server not configured")
+    if entry.needs_speech and not extra.available():
+        return _error(503, "this agent needs speech: pip install 'vatel-gateway[demo]'")
+    return None
 
 
 def _error(status: int, text: str) -> web.Response:
