@@ -164,7 +164,11 @@ class CallerStream:
             spoken=mic.recorded(self._mic_frame),
             spoken_offset=self._mic_offset,
             late_ms=(self._latest_offset - self._mic_offset) / _SAMPLES_PER_MS,
-            cuts=tuple(self._cut(*cut) for cut in self._handset.cuts if cut[0] >= self._mic_frame),
+            cuts=tuple(
+                _cut(self._mic_offset, frame - self._mic_frame, frames)
+                for frame, frames in self._handset.cuts
+                if frame >= self._mic_frame
+            ),
             buffered=self._earpiece.buffered(now),
             flushed=self._earpiece.flushed_bytes,
             received=self._earpiece.received_bytes,
@@ -176,10 +180,6 @@ class CallerStream:
             marks_echoed=self.marks_echoed,
             faults=tuple(Fault(code, self.details[code], count) for code, count in self.faults.items()),
         )
-
-    def _cut(self, frame: int, frames: int) -> Cut:
-        start = self._mic_offset + (frame - self._mic_frame) * BLOCK_SAMPLES
-        return Cut(start, start + frames * BLOCK_SAMPLES)
 
     def _keep_time(self, offset: int) -> None:
         # The tick that was least late shows where the grid lies; the first may have been as late as any.
@@ -224,3 +224,9 @@ class CallerStream:
                 self.stop()
             self.cut_off()
             self._on_over(over)
+
+
+def _cut(offset: int, frame: int, frames: int) -> Cut:
+    """Place frames of the microphone on the ear's line of samples."""
+    start = offset + frame * BLOCK_SAMPLES
+    return Cut(start, start + frames * BLOCK_SAMPLES)
