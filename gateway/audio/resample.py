@@ -78,9 +78,7 @@ def _saturate(samples: _Samples, bounds: tuple[_Samples, _Samples]) -> Pcm:
     """Round to int16, clipped, never wrapped. Works in place: `samples` is spent."""
     lowest, highest = bounds
     np.rint(samples, out=samples)
-    np.minimum(samples, highest, out=samples)
-    np.maximum(samples, lowest, out=samples)
-    return samples.astype(np.int16)
+    return samples.clip(lowest, highest, out=samples).astype(np.int16)
 
 
 # What libsoxr 0.1.3 withholds in its variable-rate mode: 720 samples at 24 kHz, 200 at 8 kHz. python-soxr

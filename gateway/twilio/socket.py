@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import EofStream, WSCloseCode, WSMessage, WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
 MAX_MESSAGE_BYTES: Final = 65_536
@@ -89,10 +89,11 @@ class CallerSocket:
         limit_bytes: int = LIMIT_BYTES,
         close_timeout_s: float = 1.0,
     ) -> None:
-        transport = request.transport
-        if transport is None:
+        transport, queue = request.transport, response._reader
+        if transport is None or queue is None:
             raise ConnectionResetError("the caller has gone")
         self.response = response
+        self._queue = queue
         self._transport = cast(asyncio.WriteTransport, transport)
         self._limit_bytes = limit_bytes
         self._close_timeout_s = close_timeout_s
@@ -133,7 +134,7 @@ class CallerSocket:
         self._idle.clear()
         try:
             while not self._ended:
-                message = await self.response.receive()
+                message = await self._next()
                 if message.type is WSMsgType.TEXT and self._closing is None:
                     self._pings = 0
                     return cast(str, message.data)
@@ -141,6 +142,17 @@ class CallerSocket:
         finally:
             self._idle.set()
         return self._closing or _LOST
+
+    async def _next(self) -> WSMessage:
+        """Take the next message straight from aiohttp's queue.
+
+        What its ``receive`` does beyond that, answering pings and closes, is done here; for the ends it
+        knows better it is asked.
+        """
+        try:
+            return cast(WSMessage, await self._queue.read())
+        except (WebSocketError, EofStream, RuntimeError):
+            return await self.response.receive()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye, wait up to ``close_timeout_s`` for the answer, and close the connection.
