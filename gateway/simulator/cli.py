@@ -80,7 +80,7 @@ async def run(args: argparse.Namespace) -> int:
     _check_file(args.json)
     stopped = asyncio.Event()
     async with _twilio(args) as simulator:
-        _say(f"REST API   export GATEWAY_TWILIO__API_BASE_URL={simulator.rest_url}")
+        _say(f"REST API  export GATEWAY_TWILIO__API_BASE_URL={simulator.rest_url}")
 
         def stop() -> None:
             _say("stopping  the callers hang up; press again to quit at once")

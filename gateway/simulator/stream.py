@@ -37,6 +37,30 @@ class StreamOver:
     hung_up: bool = False
 
 
+class _Grid:
+    """Where the microphone's frames lie on the earpiece's clock. Lives as long as its stream.
+
+    Attributes:
+        offset: sample at which the first frame was due: the tick that was least late shows it, for the first
+            may have been as late as any.
+    """
+
+    def __init__(self, position: int) -> None:
+        self.offset = position
+        self._latest = position
+
+    def note(self, position: int, ticks: int) -> None:
+        """Note where the earpiece's clock stands at a tick."""
+        offset = max(0, position - ticks * BLOCK_SAMPLES)
+        self.offset = min(self.offset, offset)
+        self._latest = max(self._latest, offset)
+
+    @property
+    def late_ms(self) -> float:
+        """How late the latest tick was."""
+        return (self._latest - self.offset) / _SAMPLES_PER_MS
+
+
 class CallerStream:
     """A media stream from Twilio's end. Lives from the socket's opening to its close.
 
@@ -72,8 +96,7 @@ class CallerStream:
         self._earpiece = Earpiece(clock(), keep_audio=keep_audio)
         self._ticks = 0
         self._mic_frame = 0  # of the handset, when this stream began
-        self._mic_offset = 0  # sample of the earpiece's clock at which that frame was due
-        self._latest_offset = 0  # the same for the frame that left most behind its time
+        self._grid = _Grid(0)
         self._ear_cursor = 0
         self._over = False
         self._ended_s = 0.0
@@ -90,7 +113,10 @@ class CallerStream:
         transmitter = self._transmitter
         if self._over or transmitter is None:
             return
-        self._keep_time(max(0, self._earpiece.position(now) - self._ticks * BLOCK_SAMPLES))
+        position = self._earpiece.position(now)
+        if not self._ticks:
+            self._grid, self._ear_cursor = _Grid(position), position
+        self._grid.note(position, self._ticks)
         if self._handset.listens:
             self._listen(now)
         self._ticks += 1
@@ -162,13 +188,9 @@ class CallerStream:
             spurts=self._earpiece.spurts(now),
             heard=self._earpiece.heard(now) if self._keep_audio else b"",
             spoken=mic.recorded(self._mic_frame),
-            spoken_offset=self._mic_offset,
-            late_ms=(self._latest_offset - self._mic_offset) / _SAMPLES_PER_MS,
-            cuts=tuple(
-                _cut(self._mic_offset, frame - self._mic_frame, frames)
-                for frame, frames in self._handset.cuts
-                if frame >= self._mic_frame
-            ),
+            spoken_offset=self._grid.offset,
+            late_ms=self._grid.late_ms,
+            cuts=tuple(self._cut(*cut) for cut in self._handset.cuts if cut[0] >= self._mic_frame),
             buffered=self._earpiece.buffered(now),
             flushed=self._earpiece.flushed_bytes,
             received=self._earpiece.received_bytes,
@@ -181,12 +203,9 @@ class CallerStream:
             faults=tuple(Fault(code, self.details[code], count) for code, count in self.faults.items()),
         )
 
-    def _keep_time(self, offset: int) -> None:
-        # The tick that was least late shows where the grid lies; the first may have been as late as any.
-        if not self._ticks:
-            self._mic_offset = self._latest_offset = self._ear_cursor = offset
-        self._mic_offset = min(self._mic_offset, offset)
-        self._latest_offset = max(self._latest_offset, offset)
+    def _cut(self, frame: int, frames: int) -> Cut:
+        start = self._grid.offset + (frame - self._mic_frame) * BLOCK_SAMPLES
+        return Cut(start, start + frames * BLOCK_SAMPLES)
 
     def _listen(self, now: float) -> None:
         reached = self._earpiece.position(now)
@@ -224,9 +243,3 @@ class CallerStream:
                 self.stop()
             self.cut_off()
             self._on_over(over)
-
-
-def _cut(offset: int, frame: int, frames: int) -> Cut:
-    """Place frames of the microphone on the ear's line of samples."""
-    start = offset + frame * BLOCK_SAMPLES
-    return Cut(start, start + frames * BLOCK_SAMPLES)
