@@ -183,7 +183,7 @@ class MediaWire(asyncio.Protocol):
             self._transport.close()
         if not self.handshake.done():
             self.handshake.set_result(Fault(codes.HANDSHAKE_REFUSED, "the connection was closed"))
-        elif not self.closed.is_set() and self.handshake.result() is None:
+        elif not (self.closed.is_set() or self.handshake.cancelled() or self.handshake.result()):
             received = self._protocol.close_rcvd
             self._listener.on_closed(WireClosed(received.code if received else _ABNORMAL, self._fault()))
         self._closing = True

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
@@ -131,6 +132,22 @@ class TestHandshake:
             await gone.wait()
 
         assert fault == Fault(codes.CONNECT_TIMEOUT)
+
+    async def test_the_end_of_an_unanswered_connection_is_no_error(self) -> None:
+        """What was given up after its time is lost quietly, a moment later."""
+        unseen: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+
+        async with raw_server(mute) as url:
+            await connect(url, AUTH_TOKEN, Ears(), timeout_s=0.05)
+            await asyncio.sleep(0.05)
+
+        assert unseen == []
 
     async def test_a_close_instead_of_an_answer_is_31920(self) -> None:
         """The server went away in the middle of the handshake."""
