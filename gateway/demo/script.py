@@ -53,6 +53,8 @@ TABLE_BOOKING = Play(
     cut_in=3,
     cut_in_after_ms=5_500,
     tool_arguments=({"people": 4, "time": "19:30"},),
+    # No guesses while the caller speaks: nobody sees them, and each takes from the call's own machine.
+    agent=Talker(interim_every_ms=10_000),
 )
 
 
