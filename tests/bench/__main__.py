@@ -14,7 +14,7 @@ from tests.bench.mix import MIXES
 from tests.bench.resamplers import KINDS
 
 _SHARE = 0.8
-_PROFILED_CALLS = 200
+_PROFILED_CALLS = 250
 
 
 class _Printer:
@@ -40,13 +40,14 @@ def _arguments() -> argparse.Namespace:
     load.add_argument("--calls", type=int, default=200)
     load.add_argument("--seconds", type=float, default=10.0, help="length of a window")
     full = commands.add_parser("calls", parents=[load], help="full-duplex calls on one core")
+    full.add_argument("--floor", action="store_true", help="a relay that does nothing, to compare with")
     full.add_argument("--ramp", action="store_true", help="add calls until the core has enough")
     commands.add_parser("parts", help="each part of the audio chains alone")
     commands.add_parser("resamplers", help="the resamplers' quality, delay and cost")
     commands.add_parser("profile", parents=[load], help="where the time goes under load, by part")
     sequential = commands.add_parser("soak", help="what calls leave behind")
     sequential.add_argument("--calls", type=int, default=2_000)
-    commands.add_parser("all", help="everything RESULTS.md is made of, in about ten minutes")
+    commands.add_parser("all", help="everything RESULTS.md is made of, in about twelve minutes")
     return parser.parse_args()
 
 
@@ -60,10 +61,12 @@ def _everything(say: _Printer) -> None:
     for title, table in (("parts", parts.table), ("resamplers", resamplers.table)):
         say(f"\n== {title}")
         say(table())
+    say("\n== floor")
+    _run(calls.floor("full", 2 * _PROFILED_CALLS, 8.0, say))
     for kind in KINDS:
         for mix in MIXES:
             say("\n== ramp")
-            carried = _run(calls.ramp(kind, mix, 4.0, say, first=200))
+            carried = _run(calls.ramp(kind, mix, 4.0, say))
             assert isinstance(carried, int)
             say(f"\n== at {_SHARE:.0%} of that")
             _run(calls.steady(kind, mix, max(10, round(_SHARE * carried)), 10.0, say))
@@ -79,6 +82,8 @@ def main() -> None:
     chosen = _arguments()
     say = _Printer(chosen.out)
     match chosen.command:
+        case "calls" if chosen.floor:
+            _run(calls.floor(chosen.mix, chosen.calls, chosen.seconds, say))
         case "calls" if chosen.ramp:
             _run(calls.ramp(chosen.resampler, chosen.mix, chosen.seconds, say))
         case "calls":

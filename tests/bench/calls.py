@@ -13,7 +13,7 @@ from tests.bench.mix import FRAME_S, Mix
 
 _LATE_MS = 20.0
 _FULL_CORE = 0.97
-_WARM_UP_S = 4.0
+_WARM_UP_S = 3.0
 _WEBHOOKS = 100
 _CHUNK_BYTES = 800
 
@@ -139,15 +139,28 @@ class Bench:
 
 
 @asynccontextmanager
-async def benching(kind: Kind, mix: Mix) -> AsyncIterator[Bench]:
+async def benching(
+    kind: Kind, mix: Mix, *, module: str = "serve", options: tuple[str, ...] = ()
+) -> AsyncIterator[Bench]:
     """Start a gateway and a load; one call comes and goes before the base is taken."""
     port = free_port()
     async with loading(kind, mix, port) as load:
-        with GatewayProcess(port, kind) as gateway:
+        with GatewayProcess(port, kind, module=module, options=options) as gateway:
             await load.grow(gateway.host, 1)
             await asyncio.sleep(1.0)
             await load.shrink()
             yield Bench(load, gateway, gateway.usage())
+
+
+async def floor(mix: Mix, calls: int, seconds: float, say: Say) -> Row:
+    """Hold a number of calls on a relay that does nothing with what it carries."""
+    async with benching("low_delay", mix, module="relay") as bench:
+        row = await bench.window(calls, seconds)
+        say(f"floor, mix {mix}: {row.cpu_us:.0f} µs per call-second at {calls} calls")
+        say(HEAD)
+        say(row.line())
+        await bench.load.shrink()
+    return row
 
 
 async def steady(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say) -> Row:
@@ -198,7 +211,7 @@ async def _leave(bench: Bench, say: Say) -> None:
     say(f"caller frames lost        {load.lost_frames()} of {sum(c.microphone.sent for c in calls)}")
     load.calls = []
     ends = gateway.events("call_ended")
-    for name in ("early_frames", "dropped_frames", "pieces_dropped", "caller_gaps", "underruns"):
+    for name in ("unsent_frames", "dropped_frames", "pieces_dropped", "caller_gaps", "underruns"):
         total = sum(int(str(end.get(name, 0))) for end in ends)
         say(f"gateway counted           {name} {total}") if total else None
     for line in gateway.complaints()[:5]:

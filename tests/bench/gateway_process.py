@@ -54,11 +54,13 @@ class GatewayProcess:
     Args:
         vatel_port: where the bench plays Vatel.
         resampler: ``soxr`` or ``low_delay``.
-        extra: more environment.
-        interpreter: which Python runs it.
+        module: what to run: ``serve``, or ``relay`` for the floor.
+        options: of the interpreter.
     """
 
-    def __init__(self, vatel_port: int, resampler: str, extra: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, vatel_port: int, resampler: str, *, module: str = "serve", options: tuple[str, ...] = ()
+    ) -> None:
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         # Read after the process has gone, too; deleted with this object.
@@ -80,8 +82,8 @@ class GatewayProcess:
             "GATEWAY_CALLS__DRAIN_MAX_S": "1",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.serve", str(GATEWAY_CORE)],
-            env=env | (extra or {}),
+            [sys.executable, *options, "-m", f"tests.bench.{module}", str(GATEWAY_CORE)],
+            env=env,
             stderr=self._log,
         )
         self.pid = self._process.pid

@@ -1,95 +1,132 @@
 """Where the gateway's time goes under load, by part: `python -m tests.bench profile`.
 
-py-spy, installed beside the interpreter, looks at the process from outside, native frames included, so that
-system calls and numpy are seen for what they are; it may need root.
+Linux perf samples the process from outside, by the clock, kernel included; Python 3.13 or newer tells it the
+names of Python functions (`-X perf_jit`). Samplers that stop the process to look at it (py-spy) were tried
+and see system calls three times as often as they are; cProfile sees small functions alone.
 """
 
 import asyncio
 import re
+import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from gateway.audio.resample import Kind
 from tests.bench.calls import benching
-from tests.bench.gateway_process import GatewayProcess
 from tests.bench.mix import Mix
 
-_HZ = 200
-Say = Callable[[str], None]
+_HZ = 499
+_STACK_BYTES = 16_384
+_OLDEST = (3, 13)
+_FRAME = re.compile(r"\s+[0-9a-f]+ (.*) \(([^()]*)\)")
+_KERNEL = "kernel"
 
-# A sample belongs to the first part one of whose patterns matches a frame, the innermost frames asked first.
-# Frames are "function (file:line)".
+# A sample belongs to the first part whose pattern is found in one of its frames, the innermost frames first.
 _PARTS = (
-    ("kernel: send", r"^(write|writev|send|sendmsg) \(libc"),
-    ("kernel: receive", r"^(read|recv|recvfrom|recvmsg) \(libc"),
-    ("kernel: wait for events", r"^epoll_p?wait"),
-    ("kernel: random masks", r"^getrandom"),
-    ("garbage collector", r"^gc_collect"),
-    ("resampler", r"gateway/audio/resample|\(soxr"),
-    ("level meter", r"gateway/audio/level"),
-    ("µ-law, bytes", r"gateway/audio/(ulaw|pcm)"),
-    ("playout", r"gateway/audio/"),
-    ("caller socket: gateway", r"gateway/twilio/socket"),
-    ("caller messages", r"gateway/twilio/"),
-    ("caller socket: aiohttp", r"aiohttp|_websocket|_http_parser"),
-    (
-        "agent socket: gateway",
-        r"gateway/vatel/(connection|socket|inbox|assembly|keepalive|masking|handshake)",
-    ),
-    ("agent messages", r"gateway/vatel/"),
-    ("agent socket: websockets", r"websockets/"),
-    ("bridge: clock", r"gateway/bridge/clock"),
-    ("bridge: chains", r"gateway/bridge/media"),
-    ("bridge: session and legs", r"gateway/bridge/"),
+    ("resampler", r"audio/resample|/soxr"),
+    ("level meter", r"audio/level"),
+    ("µ-law, bytes", r"audio/(ulaw|pcm)"),
+    ("playout, what was heard", r"audio/"),
+    ("caller socket", r"twilio/socket|/aiohttp/|reader_c|relay.py"),
+    ("caller messages", r"twilio/"),
+    ("agent socket", r"vatel/(connection|socket|inbox|assembly|keepalive|masking|handshake)|/websockets/"),
+    ("agent messages", r"vatel/"),
+    ("bridge: clock", r"bridge/clock"),
+    ("bridge: chains", r"bridge/media"),
+    ("bridge: session and legs", r"bridge/"),
     ("journal, log", r"gateway/(journal|telemetry)|structlog"),
-    ("event loop", r"uvloop|loop\.c|asyncio/|libuv|uv__"),
+    ("event loop", r"."),
 )
 _PATTERNS = [(part, re.compile(pattern)) for part, pattern in _PARTS]
+_SYSTEM_CALLS = (
+    ("kernel: send", re.compile(r"write|send")),
+    ("kernel: receive", re.compile(r"read|recv")),
+    ("kernel: wait for events", re.compile(r"epoll")),
+)
+_ENTRY = re.compile(r"(?:__x64_sys|ksys|do)_(\w+)")
 
-
-def part_of(frames: Iterable[str]) -> str:
-    """Name the part of a stack, innermost frame first."""
-    for frame in frames:
-        for part, pattern in _PATTERNS:
-            if pattern.search(frame):
-                return part
-    return "event loop"
+Stack = list[tuple[str, str]]
+"""Frames as (symbol, file), innermost first."""
+Say = Callable[[str], None]
 
 
 async def profile(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say) -> None:
     """Profile a steady load and print each part's share and its µs per call-second."""
-    async with benching(kind, mix) as bench:
-        row = await bench.window(calls, seconds)
-        with tempfile.NamedTemporaryFile(prefix="gateway-profile-") as raw:
-            await _spy(bench.gateway, seconds, raw.name)
-            shares = shares_of(raw.read().decode().splitlines())
-    say(f"resampler {kind}, mix {mix}, {calls} calls: {row.cpu_us:.0f} µs per call-second")
-    say("part                          share %   µs per call-s")
+    perf = shutil.which("perf")
+    if perf is None or sys.version_info < _OLDEST:
+        say("profile left out: it takes Linux perf, and Python 3.13 or newer")
+        return
+    async with benching(kind, mix, options=("-X", "perf_jit")) as bench:
+        await bench.load.grow(bench.gateway.host, calls)
+        await asyncio.sleep(2.0)
+        before = bench.gateway.usage()
+        shares = await _sampled(perf, bench.gateway.pid, seconds)
+        after = bench.gateway.usage()
+    cpu_us = (after.cpu_s - before.cpu_s) / (after.at - before.at) / calls * 1e6
     total = sum(shares.values())
+    say(f"resampler {kind}, mix {mix}, {calls} calls, {total} samples; the sampled gateway took")
+    say(f"{cpu_us:.0f} µs per call-second, more than one that nobody looks at")
+    say("part                          share %   µs per call-s")
     for part, weight in shares.most_common():
-        say(f"{part:28}{100 * weight / total:9.1f}{row.cpu_us * weight / total:16.0f}")
+        say(f"{part:28}{100 * weight / total:9.1f}{cpu_us * weight / total:16.0f}")
 
 
-async def _spy(gateway: GatewayProcess, seconds: float, out: str) -> None:
-    """Let py-spy write stacks to a file, in its raw format."""
-    spy = Path(sys.executable).with_name("py-spy")
-    options = ["--native", "--format", "raw", "--rate", str(_HZ), "--duration", str(round(seconds))]
-    spying = await asyncio.create_subprocess_exec(
-        *(str(spy), "record", *options, "--output", out, "--pid", str(gateway.pid)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+async def _sampled(perf: str, pid: int, seconds: float) -> Counter[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        raw, named = f"{folder}/raw", f"{folder}/named"
+        graph = ("--call-graph", f"dwarf,{_STACK_BYTES}")
+        options = ("-F", str(_HZ), "-e", "cpu-clock", "-k", "1", *graph, "-p", str(pid), "-o", raw)
+        await _run(perf, "record", *options, "sleep", str(seconds))
+        await _run(perf, "inject", "--jit", "-i", raw, "-o", named)
+        text = await _run(perf, "script", "-i", named, "-F", "comm,ip,sym,dso")
+    for left in Path("/tmp").glob(f"jit*-{pid}[-.]*"):  # noqa: ASYNC240  perf's choice of place
+        left.unlink()
+    return Counter(part_of(stack) for stack in stacks(text.splitlines()))
+
+
+async def _run(*command: str) -> str:
+    running = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
-    if await spying.wait():
-        raise SystemExit("py-spy failed: it has to be installed (pip install py-spy), and may need root")
+    out, _ = await running.communicate()
+    if running.returncode:
+        raise SystemExit(f"{' '.join(command[:2])} failed; sampling may need root")
+    return out.decode(errors="replace")
 
 
-def shares_of(lines: Iterable[str]) -> Counter[str]:
-    """Count the samples of each part; a line is a stack, outermost frame first, and how often it was seen."""
-    shares: Counter[str] = Counter()
+def stacks(lines: Iterable[str]) -> Iterator[Stack]:
+    """Read what `perf script` writes: stacks with empty lines between them."""
+    stack: Stack = []
     for line in lines:
-        stack, _, count = line.rpartition(" ")
-        shares[part_of(reversed(stack.split(";")))] += int(count)
-    return shares
+        if found := _FRAME.fullmatch(line):
+            stack.append((found[1], found[2]))
+        elif not line.strip() and stack:
+            yield stack
+            stack = []
+    if stack:
+        yield stack
+
+
+def part_of(stack: Stack) -> str:
+    """Name the part a stack belongs to."""
+    if _KERNEL in stack[0][1]:
+        return _system_call(stack)
+    for symbol, file in stack:
+        # Of the interpreter's own frames only those of Python functions say whose work it is.
+        if symbol.startswith("py::") or "site-packages" in file:
+            frame = symbol if symbol.startswith("py::") else file
+            for part, pattern in _PATTERNS[:-1]:
+                if pattern.search(frame):
+                    return part
+    return "event loop"
+
+
+def _system_call(stack: Stack) -> str:
+    names = [found[1] for symbol, _ in stack if (found := _ENTRY.match(symbol))]
+    for part, pattern in _SYSTEM_CALLS:
+        if any(pattern.search(name) for name in names):
+            return part
+    return "kernel: other"
