@@ -128,7 +128,7 @@ def _judge_crowd(
     say(f"set-up     worst {max(report.setup_ms or 0.0 for report in reports):.0f} ms")
     say(f"broken     {dict(broken) or 'nothing'}")
     say(f"ourselves  at worst {late_s * 1_000:.0f} ms late")
-    return not any(lost.values()) and not gaps and len(desk.asked) == len(reports)
+    return not any(lost.values()) and not broken and len(desk.asked) == len(reports)
 
 
 async def sequence(calls: int) -> bool:
@@ -170,7 +170,7 @@ async def _sandbox() -> AsyncIterator[str]:
     port = free_port()
     async with child("sandbox", "--port", str(port), "--api-key", API_KEY) as process:
         assert process.stdout is not None
-        await process.stdout.readline()  # it says hello once it listens
+        assert await process.stdout.readline(), "the sandbox says hello once it listens, and did not"
         yield f"http://127.0.0.1:{port}"
 
 
