@@ -4,6 +4,7 @@ Times are seconds since the call's media stream started unless a name says other
 milliseconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -59,7 +60,12 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """Who talks to whom. Made from the signed voice webhook, before any audio flows."""
+    """Who talks to whom. Made from the signed voice webhook, before any audio flows.
+
+    Attributes:
+        direction: as the phone sees it: outbound is a call that we placed.
+        context: what the operator gave the call to know, by name; empty for a call that rang here.
+    """
 
     call_id: str
     call_sid: str
@@ -67,6 +73,8 @@ class CallInfo:
     caller_number: str
     called_number: str
     agent_id: str
+    direction: Literal["inbound", "outbound"] = "inbound"
+    context: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
