@@ -9,7 +9,9 @@ was sent) corrected by the lag that returned marks show.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from gateway.audio.heard import BYTES_PER_MS, BYTES_PER_SECOND, HeardLedger, TurnHeard
 
@@ -43,6 +45,19 @@ class MarkDue:
     """A mark whose audio has all been sent: it goes out now."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a :meth:`Playout.clear` took away.
+
+    Attributes:
+        turns: one entry for each turn that lost audio, oldest first.
+        voided: True when audio that was already sent is void too: tell Twilio to ``clear``.
+    """
+
+    turns: tuple[TurnHeard, ...]
+    voided: bool
 
 
 @dataclass(slots=True)
@@ -107,8 +122,16 @@ class Playout:
         """The time at which all that was sent will have been heard (seconds, monotonic)."""
         return self._horizon
 
+    def free_at(self, now: float) -> float:
+        """Return when the ear will have heard all that is in the line; infinite while some of it is held."""
+        if not self._pending_bytes:
+            return self._horizon + self.ledger.lag_s
+        if self.held:
+            return inf
+        return max(self._horizon, now) + self._pending_bytes / BYTES_PER_SECOND + self.ledger.lag_s
+
     def push(self, turn: str, ulaw: bytes, now: float) -> int:
-        """Append audio of a turn.
+        """Append audio of a turn that may go on.
 
         Args:
             turn: the turn's id.
@@ -118,10 +141,7 @@ class Playout:
         Returns:
             How many bytes were taken; the rest did not fit and is counted as overflow.
         """
-        room = self._limit_bytes - self._pending_bytes
-        if len(ulaw) > room:
-            self.counters.overflow_bytes += len(ulaw) - max(room, 0)
-            ulaw = ulaw[: max(room, 0)]
+        ulaw = self._fitting(ulaw)
         if not ulaw:
             return 0
         if not self._pending_bytes and self._horizon <= now:
@@ -132,6 +152,19 @@ class Playout:
                 self._cushion_bytes = min(_MOST_CUSHION_BYTES, self._jitter_bytes + len(ulaw))
         self._append(turn, ulaw)
         return len(ulaw)
+
+    def insert(self, turn: str, ulaw: bytes) -> int:
+        """Append audio that is there whole: it waits for no more of its kind, and cannot run dry."""
+        ulaw = self._fitting(ulaw)
+        if ulaw:
+            self._append(turn, ulaw)
+        return len(ulaw)
+
+    def _fitting(self, ulaw: bytes) -> bytes:
+        room = max(self._limit_bytes - self._pending_bytes, 0)
+        if len(ulaw) > room:
+            self.counters.overflow_bytes += len(ulaw) - room
+        return ulaw[:room]
 
     def _append(self, turn: str, ulaw: bytes) -> None:
         tail = self._queue[-1] if self._queue else None
@@ -193,42 +226,55 @@ class Playout:
         self.counters.pieces += 1
         return piece
 
-    def clear(self, now: float) -> list[TurnHeard]:
-        """Drop all that the caller has not heard, sent or not.
+    def clear(self, now: float, *, keep: frozenset[str] = frozenset()) -> Cut:
+        """Drop all that the caller has not heard, sent or not, but for the turns to keep.
 
-        The caller of this method tells Twilio to ``clear`` as well.
-
-        Returns:
-            One entry for each turn that lost audio, oldest first.
+        What was sent is void as a whole or not at all: while a turn to keep is in it, it is left alone.
         """
-        cut, unheard = self.ledger.cut(now)
-        waiting = [item.turn for item in self._queue if isinstance(item, _Speech)]
-        self.counters.cleared_bytes += unheard + self._pending_bytes
-        self._queue.clear()
-        self._pending_bytes = 0
-        self._horizon = now
+        voided = not self.ledger.in_flight(now) & keep
+        waiting = self._drop_waiting(lambda turn: turn not in keep, marks_first=True)
+        cut = self._void_sent(now) if voided else []
         self.held = False
-        self._gathering_since = None
-        return [self.ledger.heard(turn) for turn in dict.fromkeys(cut + waiting)]
+        return Cut(tuple(self.ledger.heard(turn) for turn in dict.fromkeys(cut + waiting)), voided)
 
-    def drop(self, turn: str, now: float) -> bool:
-        """Drop what waits of one turn, the mark behind it too; if the ear hears nothing else, all of it.
+    def drop(self, turns: frozenset[str], now: float) -> bool:
+        """Drop what waits of some turns and the marks behind it; if the ear hears nothing else, all of them.
 
         Returns:
             True when audio that was already sent is void too: tell Twilio to ``clear``.
         """
+        in_flight = self.ledger.in_flight(now)
+        self._drop_waiting(lambda turn: turn in turns, marks_first=False)
+        if not in_flight or in_flight - turns:
+            return False
+        self._void_sent(now)
+        return True
+
+    def _drop_waiting(self, goes: Callable[[str], bool], *, marks_first: bool) -> list[str]:
+        """Drop turns that wait, and the marks behind them; return whose audio it was, oldest first.
+
+        Args:
+            marks_first: whether marks at the head, whose audio has all been sent, go too.
+        """
         kept: deque[_Speech | MarkDue] = deque()
-        dropped, dropping = 0, False
+        dropped: list[str] = []
+        dropping = marks_first
         for item in self._queue:
             if isinstance(item, _Speech):
-                dropping = item.turn == turn
-                dropped += item.pending if dropping else 0
+                dropping = goes(item.turn)
+                if dropping:
+                    dropped.append(item.turn)
+                    self._pending_bytes -= item.pending
+                    self.counters.cleared_bytes += item.pending
             if not dropping:
                 kept.append(item)
         self._queue = kept
-        self._pending_bytes -= dropped
-        self.counters.cleared_bytes += dropped
-        if kept or not self.ledger.only(turn, now):
-            return False
-        self.clear(now)
-        return True
+        if dropped:
+            self._gathering_since = None  # what is left has waited long enough
+        return dropped
+
+    def _void_sent(self, now: float) -> list[str]:
+        cut, unheard = self.ledger.cut(now)
+        self.counters.cleared_bytes += unheard
+        self._horizon = now
+        return cut
