@@ -122,7 +122,7 @@ def _scheme_fault(scheme: str, policy: Policy) -> str | None:
 
 def _authority_fault(scheme: str, authority: str, rest: str, policy: Policy) -> str | None:
     if "@" in authority:
-        return "the URL has a user or a password: use the tool's auth setting instead"
+        return "the URL has a user or a password: put them into the auth setting"
     if "{" in authority or "}" in authority:
         return "the host or the port is a template: write it out, a template may stand in path and query only"
     try:
