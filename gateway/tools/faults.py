@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 _BARE = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
@@ -43,10 +44,10 @@ class Faults:
         # The names of keys and tools come from outside and may hold line breaks.
         self.lines.append(line if line.isprintable() else ascii(line))
 
-    def attempt(self, make: Callable[[], _T]) -> _T | None:
+    def attempt(self, make: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
         """Return what ``make`` returns; None when it raised a ValueError, whose message becomes a fault."""
         try:
-            return make()
+            return make(*args, **kwargs)
         except ValueError as error:
             self.add(str(error))
             return None

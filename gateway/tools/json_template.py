@@ -65,7 +65,7 @@ class _Value:
 def _pieces(value: object, scope: Scope, faults: Faults) -> Iterator["str | _Value"]:
     match value:
         case str():
-            made = faults.attempt(lambda: _Value.compile(value, scope))
+            made = faults.attempt(_Value.compile, value, scope)
             yield "null" if made is None else made
         case Mapping():
             opening = "{"

@@ -19,8 +19,11 @@ _STATUS = re.compile(r"[1-5]\d\d|[45]xx|connect|reset")
 class Table(BaseModel):
     """One TOML table, immutable; an unknown key in it is an error."""
 
+    # strict: TOML has types of its own, so a quoted number is a slip.
     # hide_input: a value that does not fit may be a secret pasted into the wrong key.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 def _name(value: str) -> str:
@@ -64,23 +67,23 @@ class BearerAuth(Table):
     """``Authorization: Bearer …``."""
 
     type: Literal["bearer"]
-    token: str = Field(min_length=1, description="a secret: ${ENV} or ${file:/path}")
+    token: str = Field(min_length=1, repr=False, description="a secret: ${ENV} or ${file:/path}")
 
 
 class BasicAuth(Table):
     """``Authorization: Basic …``."""
 
     type: Literal["basic"]
-    username: str = Field(min_length=1)
-    password: str = Field(description="a secret: ${ENV} or ${file:/path}")
+    username: str = Field(min_length=1, description="without a colon")
+    password: str = Field(repr=False, description="a secret: ${ENV} or ${file:/path}")
 
 
 class HeaderAuth(Table):
     """A header of the endpoint's own, such as ``X-Api-Key``."""
 
     type: Literal["header"]
-    header: str = Field(min_length=1)
-    value: str = Field(min_length=1, description="a secret: ${ENV} or ${file:/path}")
+    header: str = Field(min_length=1, description="the header's name")
+    value: str = Field(min_length=1, repr=False, description="a secret: ${ENV} or ${file:/path}")
 
 
 Auth = Annotated[NoAuth | BearerAuth | BasicAuth | HeaderAuth, Field(discriminator="type")]
@@ -95,6 +98,7 @@ class Retry(Table):
     count: int = Field(default=0, ge=0, le=5, description="how many times more at most")
     on: tuple[RetriedOn, ...] = Field(
         default=("connect", "429", "503"),
+        strict=False,
         description="which failures: connect (nothing was sent), reset (broke after sending), 5xx, 4xx, 503",
     )
     backoff_s: float = Field(
@@ -141,9 +145,13 @@ class ToolTable(Table):
 
     name: Annotated[str, AfterValidator(_name)]
     description: str = Field(default="", max_length=2_000)
-    agents: tuple[AgentId, ...] = Field(default=(), description="which agents may call it; empty for all")
+    agents: tuple[AgentId, ...] = Field(
+        default=(), strict=False, description="which agents may call it; empty for all"
+    )
     arguments: Mapping[str, Any] | None = None
-    sensitive: tuple[str, ...] = Field(default=(), description="arguments whose values are nobody's business")
+    sensitive: tuple[str, ...] = Field(
+        default=(), strict=False, description="arguments whose values are nobody's business"
+    )
     on_error: str | None = Field(default=None, description="template; what the agent gets for a failure")
     comfort: Comfort = Comfort()
 
@@ -189,7 +197,7 @@ class BuiltinTool(ToolTable):
 class EgressTable(Table):
     """Where requests may go beyond public https addresses."""
 
-    allow_private: tuple[str, ...] = Field(default=(), description="CIDRs, such as 10.1.0.0/16")
+    allow_private: tuple[str, ...] = Field(default=(), strict=False, description="CIDRs, such as 10.1.0.0/16")
     allow_http: bool = Field(default=False, description="plain http:// as well")
     per_host: int = Field(default=50, ge=1, le=1_000, description="requests at once to one host")
 
@@ -197,7 +205,9 @@ class EgressTable(Table):
 class SigningTable(Table):
     """How requests are signed (Standard Webhooks)."""
 
-    keys: tuple[str, ...] = Field(default=(), description="whsec_… secrets; the first is the current one")
+    keys: tuple[str, ...] = Field(
+        default=(), strict=False, repr=False, description="whsec_… secrets; the first is the current one"
+    )
 
 
 class CallLimits(Table):

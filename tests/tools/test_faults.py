@@ -46,8 +46,8 @@ def test_an_attempt_gives_its_result_or_a_fault() -> None:
     """A ValueError becomes a fault; whatever else is raised is a bug and passes through."""
     faults = Faults().of("signing").at("keys", 0)
 
-    assert faults.attempt(lambda: 7) == 7
-    assert faults.attempt(lambda: int("x")) is None
+    assert faults.attempt(int, "11", base=2) == 3
+    assert faults.attempt(int, "x") is None
     assert faults.lines == ["signing: keys[0]: invalid literal for int() with base 10: 'x'"]
     with pytest.raises(ZeroDivisionError):
         faults.attempt(lambda: 1 / 0)
