@@ -17,12 +17,13 @@ MAX_KEYS: Final = 32
 
 TONE_MS: Final = 100
 PAUSE_MS: Final = 100
-WAIT_MS: Final = 500
-"""A ``w``: the pause that Twilio means by it."""
+WAIT_MS: Final = {"w": 500, "W": 1_000}
+"""The pauses that Twilio means by these."""
 
 _LOW_HZ: Final = (697, 770, 852, 941)
 _HIGH_HZ: Final = (1_209, 1_336, 1_477, 1_633)
 _KEYPAD: Final = ("123A", "456B", "789C", "*0#D")
+_KEYS: Final = frozenset("0123456789*#ABCDabcdwW")
 _RATE_HZ: Final = 8_000
 _FULL_SCALE_DBM0: Final = 3.17  # a sine that just does not clip (G.711 table 2a)
 _FULL_SCALE: Final = 32_124  # its peak, as decoded
@@ -35,7 +36,8 @@ def tones(keys: str) -> bytes:
     """Return keys as they sound, pressed one after the other: µ-law at 8 kHz.
 
     Args:
-        keys: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``, and ``w`` for half a second of silence.
+        keys: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D`` in either case; ``w`` is half a second of silence,
+            ``W`` a whole one.
 
     Raises:
         ValueError: a character is no key, or there are too many or none; the message holds none of them.
@@ -43,12 +45,18 @@ def tones(keys: str) -> bytes:
     if not 1 <= len(keys) <= MAX_KEYS:
         raise ValueError(f"1 to {MAX_KEYS} keys can be pressed at once, not {len(keys)}")
     for place, key in enumerate(keys, 1):
-        if key != "w" and key not in "".join(_KEYPAD):
+        if key not in _KEYS:
             raise ValueError(f"character {place} is no key; keys are 0-9, *, #, A-D, and w for a pause")
-    return b"".join(_SILENCE * WAIT_MS if key == "w" else _tone(key) + _SILENCE * PAUSE_MS for key in keys)
+    return b"".join(_press(key) for key in keys)
 
 
 @cache
+def _press(key: str) -> bytes:
+    if key in WAIT_MS:
+        return _SILENCE * WAIT_MS[key]
+    return _tone(key.upper()) + _SILENCE * PAUSE_MS
+
+
 def _tone(key: str) -> bytes:
     row = next(number for number, keys in enumerate(_KEYPAD) if key in keys)
     column = _KEYPAD[row].index(key)

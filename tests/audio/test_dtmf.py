@@ -42,7 +42,7 @@ def understood(audio: bytes) -> str:
     while at < len(samples):
         tone = samples[at : at + TONE_MS * MS]
         if not np.any(tone):
-            keys, at = keys + "w", at + WAIT_MS * MS
+            keys, at = keys + "w", at + WAIT_MS["w"] * MS
             continue
         low, high = (max(group, key=lambda hz: amplitude(tone, hz)) for group in (LOW_HZ, HIGH_HZ))
         keys, at = keys + KEYPAD[low, high], at + (TONE_MS + PAUSE_MS) * MS
@@ -91,8 +91,9 @@ def test_tone_lasts_as_long_as_it_should(key: str) -> None:
 
 
 def test_pause_is_half_a_second() -> None:
-    """A ``w`` is 500 ms of silence."""
+    """A ``w`` is 500 ms of silence, a ``W`` twice that."""
     assert tones("w") == b"\xff" * (500 * MS)
+    assert tones("W") == tones("ww")
     assert tones("1w2") == tones("1") + tones("w") + tones("2")
 
 
@@ -106,7 +107,7 @@ def test_every_word_is_understood(keys: str) -> None:
     ("keys", "fault"),
     [
         ("12x4", "character 3 is no key; keys are 0-9, *, #, A-D, and w for a pause"),
-        ("a", "character 1 is no key"),
+        ("E", "character 1 is no key"),
         ("1 2", "character 2 is no key"),
         ("１", "character 1 is no key"),
         ("", "1 to 32 keys can be pressed at once, not 0"),
@@ -118,6 +119,11 @@ def test_what_is_no_key_is_refused(keys: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault.replace("*", r"\*")) as refusal:
         tones(keys)
     assert "x" not in str(refusal.value)
+
+
+def test_letters_are_keys_in_either_case() -> None:
+    """Keypads have capitals; who writes small ones means the same."""
+    assert tones("abcd") == tones("ABCD")
 
 
 def test_as_many_keys_as_twilio_sends() -> None:
