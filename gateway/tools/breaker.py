@@ -21,7 +21,7 @@ class Circuit:
     trying: bool = False
 
     def allows(self, now: float) -> bool:
-        """Say whether a request may be sent now (seconds, monotonic); the first after the pause is the trial."""
+        """Say whether a request may be sent now (seconds, monotonic); after a pause one may try."""
         if self.opened_at is None:
             return True
         if self.trying or now - self.opened_at < self.limits.open_s:

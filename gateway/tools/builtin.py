@@ -1,4 +1,4 @@
-"""The tools that the gateway answers itself: each is offered only where an entry of the catalogue names it."""
+"""The tools that the gateway answers itself: each is there only where the catalogue names it."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping

@@ -88,6 +88,9 @@ class CallTools:
         generation: the catalogue that the call began with.
         spawn: starts runs.
         on_left: called when a stream of the call is done with it.
+
+    Attributes:
+        streams: of the call that use it now.
     """
 
     def __init__(self, generation: Generation, spawn: Spawn, on_left: Callable[[], None]) -> None:
@@ -95,11 +98,13 @@ class CallTools:
         self._generation = generation
         self._spawn = spawn
         self._on_left = on_left
+        self.streams = 0
         self._slots = asyncio.Semaphore(generation.catalog.parallel)
         self._kept: dict[tuple[str, str], _Running] = {}  # of idempotent tools: those that go on or went well
 
     def leave(self) -> None:
         """Say that a stream of the call is over; another one may follow."""
+        self.streams -= 1
         self._on_left()
 
     def close(self) -> None:
@@ -139,7 +144,7 @@ class CallTools:
             return ToolOutcome(tool.spec.accepted, replayed=replayed)
         await self._wait(running, began_at + tool.spec.deadline_s + _GRACE_S)
         run = running.run
-        error = run.error if running.ended else timed_out(tool)
+        error = run.error if running.ended else timed_out(tool, question.tool)
         outcome = ToolOutcome(run.output) if error is None else failed(tool, question, error)
         return replace(outcome, attempts=run.attempts, http_status=run.http_status, replayed=replayed)
 

@@ -1,8 +1,8 @@
 """Keeps a toolbox equal to its file: looked at every second, and at once when asked (SIGHUP)."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from gateway.errors import ConfigError
@@ -34,8 +34,17 @@ class Reloader:
         """Read the file again even if it looks the same: a secret that it points to may have changed."""
         self._asked.set()
 
-    async def watch(self) -> None:
-        """Watch for ever."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch for as long as the context is held."""
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+
+    async def _watch(self) -> None:
         seen = await asyncio.to_thread(stamp, self._path)
         while True:
             with suppress(TimeoutError):

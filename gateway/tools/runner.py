@@ -79,7 +79,7 @@ class Runner:
             async with asyncio.timeout_at(deadline):
                 run.output = await self._attempts(run, deadline)
         except TimeoutError:
-            run.error = timed_out(run.webhook)
+            run.error = timed_out(run.webhook, run.question.tool)
         except ToolError as error:
             run.error = error
         except asyncio.CancelledError:
@@ -118,7 +118,7 @@ class Runner:
 
     def _read(self, run: Run, got: Answer, seen: dict[str, object]) -> str:
         try:
-            return answer.read(run.webhook, got, seen)
+            return answer.read(run.webhook, run.question.tool, got, seen)
         except ToolError as error:
             if 200 <= got.status < 300:
                 raise
@@ -126,7 +126,7 @@ class Runner:
             raise _Failed(error, retrying.names_of(got.status, error.reason), after_s) from None
 
 
-class _Failed(Exception):  # noqa: N818 - no error by itself: another request may follow
+class _Failed(Exception):
     """A request failed in a way that another one may not."""
 
     def __init__(self, error: ToolError, names: frozenset[str], retry_after_s: float | None = None) -> None:
@@ -136,23 +136,22 @@ class _Failed(Exception):  # noqa: N818 - no error by itself: another request ma
         self.retry_after_s = retry_after_s
 
 
-def timed_out(webhook: Webhook) -> ToolError:
-    """Return what the agent is told when a tool has not answered in time."""
-    spec = webhook.spec
+def timed_out(webhook: Webhook, name: str) -> ToolError:
+    """Return what the agent is told when a tool, which it calls by that name, has not answered in time."""
     return ToolError(
-        f"The tool {spec.name} did not answer within {spec.deadline_s:g} seconds.", reason="timeout"
+        f"The tool {name} did not answer within {webhook.spec.deadline_s:g} seconds.", reason="timeout"
     )
 
 
 def _circuit_open(run: Run) -> ToolError:
-    name = run.webhook.spec.name
+    name = run.question.tool
     return ToolError(
         f"The tool {name} has failed too often; it is left alone for now.", reason="circuit_open"
     )
 
 
 def _unreachable(run: Run, error: EgressError) -> ToolError:
-    return ToolError(f"The tool {run.webhook.spec.name} could not be asked: {error}", reason=error.reason)
+    return ToolError(f"The tool {run.question.tool} could not be asked: {error}", reason=error.reason)
 
 
 _NOT_THE_ENDPOINTS_FAULT = frozenset({"bad_template", "refused_url", "refused_address", "bad_header"})

@@ -58,17 +58,21 @@ class Toolbox:
         )
 
     def enter(self, call: CallInfo) -> CallTools:
-        """Return a call's tools: those it began with, if it was here before. It leaves them when it is done."""
-        if (timer := self._leaving.pop(call.call_id, None)) is not None:
+        """Return a call's tools, those it began with; each stream of the call enters, and leaves them."""
+        call_id = call.call_id
+        if (timer := self._leaving.pop(call_id, None)) is not None:
             timer.cancel()
-            return self._calls[call.call_id]
-        tools = CallTools(self._current, self._spawn, lambda: self._left(call.call_id))
-        self._calls[call.call_id] = tools
+        tools = self._calls.get(call_id)
+        if tools is None:
+            tools = CallTools(self._current, self._spawn, lambda: self._left(call_id))
+            self._calls[call_id] = tools
+        tools.streams += 1
         return tools
 
     def _left(self, call_id: str) -> None:
-        loop = asyncio.get_running_loop()
-        self._leaving[call_id] = loop.call_later(_LINGER_S, self._forget, call_id)
+        if not self._calls[call_id].streams:
+            loop = asyncio.get_running_loop()
+            self._leaving[call_id] = loop.call_later(_LINGER_S, self._forget, call_id)
 
     def _forget(self, call_id: str) -> None:
         self._leaving.pop(call_id).cancel()
