@@ -33,6 +33,7 @@ IMPURE = {"asyncio", "aiohttp", "websockets", "socket", "ssl", "time", "random",
 PURE = (
     "audio/*.py",
     "bridge/actions.py",
+    "bridge/comfort.py",
     "bridge/commands.py",
     "bridge/conversation.py",
     "bridge/events.py",
