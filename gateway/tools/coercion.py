@@ -15,7 +15,7 @@ import msgspec
 from gateway.tools.bounds import excess
 from gateway.tools.subschemas import Schema, simplified, type_of, types
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,2})?").fullmatch
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 _BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LARGEST_EXACT = 2**53
 

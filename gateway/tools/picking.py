@@ -50,6 +50,8 @@ class Pick:
             if single and not found:
                 raise ToolError("The tool's answer lacks the part that is wanted of it.", reason="no_match")
             picked = found[0] if single else found
-            return picked if isinstance(picked, str) else to_json(picked)
+            text = picked if isinstance(picked, str) else to_json(picked)
+            text.encode()  # a lone surrogate is no text
+            return text
         except _FAULTS:
             raise ToolError("The tool's answer cannot be searched.", reason="no_match") from None

@@ -4,14 +4,16 @@ Nothing is ever fetched: a schema may refer to its own parts only. What argument
 the schema sees them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fractions import Fraction
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 from referencing import Registry
 
 from gateway.tools.bounds import excess
@@ -36,11 +38,23 @@ _ANNOTATIONS: Final = (
 _KEYWORDS: Final = (*Draft202012Validator.VALIDATORS, *_ANNOTATIONS, *_UNSUPPORTED)
 
 
+def _multiple_of(
+    validator: Any, step: float, value: object, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    # Exact, unlike the library's own, for which 19.99 is no multiple of 0.01.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and Fraction(str(value)) % Fraction(str(step)):
+        yield ValidationError(f"is not a multiple of {step}")
+
+
+_VALIDATOR: Final = cast(Any, extend)(Draft202012Validator, {"multipleOf": _multiple_of})
+
+
 @dataclass(frozen=True, slots=True)
 class ArgumentSchema:
     """Checks the arguments of one tool. Lives as long as its catalogue."""
 
-    _validator: Draft202012Validator = field(repr=False)
+    _validator: Any = field(repr=False)
     _coercion: Coercion = field(repr=False)
 
     @classmethod
@@ -51,12 +65,15 @@ class ArgumentSchema:
             faults.at("type").add('must be "object": the schema is that of all arguments together')
         if schema.get("$schema", _DIALECT) != _DIALECT:
             faults.at("$schema").add(f"must be {_DIALECT}; write that, or leave it out")
-        for error in _META.iter_errors(schema):
-            faults.at(*error.absolute_path).add(_meta_fault(error))
+        wrong = dict.fromkeys(
+            (*error.absolute_path, _meta_fault(error)) for error in _META.iter_errors(schema)
+        )
+        for *place, sentence in wrong:
+            faults.at(*place).add(str(sentence))
         if len(faults.lines) > before:
             return None
         # The registry is empty and fetches nothing.
-        validator = Draft202012Validator(schema, registry=Registry(), format_checker=FORMATS)
+        validator = _VALIDATOR(schema, registry=Registry(), format_checker=FORMATS)
         compiled = cls(validator, Coercion(schema))
         for check in (_check_references, _check_spelling, compiled._check_sense):
             if len(faults.lines) == before:
