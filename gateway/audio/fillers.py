@@ -1,7 +1,6 @@
-"""What callers hear while a tool works, by the name the tools file gives it. PURE but for reading the file."""
+"""What callers hear while a tool works, by its name in the tools file. PURE but for reading the file."""
 
 from pathlib import Path
-from typing import cast
 
 from gateway.audio import clips
 
@@ -16,7 +15,7 @@ def load_filler(name: str) -> bytes:
         ValueError: there is no such clip and no such file, or the file is not fit; the message says why.
     """
     if name in clips.CLIPS:
-        return clips.load(cast(clips.Clip, name))
+        return clips.load(name)
     try:
         data = Path(name).read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Every metric of the process, on one screen. Labels come from configuration, never from a caller or agent."""
+"""Every metric of the process, on one screen. Labels come from configuration, not from caller or agent."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
