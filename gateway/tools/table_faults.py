@@ -36,7 +36,7 @@ _MEANT: Final = {
     "timeout": "deadline_s",
     "timeout_s": "deadline_s",
 }
-_OPENING = re.compile(r"^(Value error, |\w+ should )")
+_OPENING = re.compile(r"^(?:Value error, |(?P<should>\w+ should ))")
 
 
 def table_faults(
@@ -80,16 +80,15 @@ def _place(table: Any, location: Place) -> Place:
 
 
 def _sentence(message: str) -> str:
-    opening = _OPENING.match(message)
-    if opening is None:
-        return message
-    return ("" if opening[0].startswith("Value") else "must ") + message.removeprefix(opening[0])
+    return _OPENING.sub(lambda opening: "must " if opening["should"] else "", message)
 
 
 def _surplus(kind: type[Table], table: Mapping[str, Any], place: Place) -> str:
     name = str(place[-1])
     if len(place) == 1 and kind is BuiltinTool and name in WebhookTool.model_fields:
         return "is for tools with a url; the gateway answers a builtin itself, so remove it"
+    if len(place) == 1 and kind is WebhookTool and name == "builtin":
+        return "is for tools under [[tools]]; the default has a url"
     if len(place) == 1 and kind is WebhookTool and name in BuiltinTool.model_fields:
         return 'is for builtin = "transfer_call"; remove it'
     model = _model(kind, table, place[:-1])
