@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from aiohttp import web
@@ -27,7 +29,7 @@ from gateway.simulator.caller import SilentCaller
 from gateway.simulator.options import CallOptions
 from gateway.simulator.report import CallReport
 from gateway.telemetry import log
-from tests.e2e.process import GatewayProcess, child, free_port, outpost
+from tests.e2e.process import GatewayProcess, child, free_port, outpost, tools_file
 from tests.e2e.running import felt, run, run_all
 from tests.e2e.test_barge_in import BURSTS, listen
 from tests.e2e.test_drain import SCENES as DRAINS
@@ -93,12 +95,16 @@ async def crowd(calls: int) -> bool:
     """Make so many demo calls at once, with gateway and sandbox in processes of their own."""
     caller, desk = await asyncio.to_thread(demo.caller, demo.TABLE_BOOKING), ReservationDesk()
     agent_id = Sandbox().agent_id("table_booking")
-    async with _served(desk.application()) as tools_url, _sandbox() as sandbox_url:
+    async with (
+        _served(desk.application()) as tools_url,
+        _sandbox() as sandbox_url,
+        _folder() as folder,
+    ):
         settings = {
             "VATEL__BASE_URL": sandbox_url,
             "VATEL__API_KEY": API_KEY,
             "VATEL__AGENT_ID": agent_id,
-            "TOOLS__URL": f"{tools_url}/tools",
+            "TOOLS__FILE": tools_file(folder, f"{tools_url}/tools"),
             "CALLS__MAX_ACTIVE": calls,
         }
         async with outpost(Silent(), settings) as gateway, felt() as pulse, asyncio.TaskGroup() as tasks:
@@ -172,6 +178,12 @@ async def _sandbox() -> AsyncIterator[str]:
         assert process.stdout is not None
         assert await process.stdout.readline(), "the sandbox says hello once it listens, and did not"
         yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def _folder() -> AsyncIterator[Path]:
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 RUNS: Final[dict[str, Callable[[Any], bool]]] = {
