@@ -25,7 +25,6 @@ from gateway.tools.spec import (
     BuiltinTool,
     Comfort,
     HeaderAuth,
-    NoAuth,
     WebhookTool,
 )
 from gateway.tools.templates import (
@@ -161,7 +160,7 @@ def _credentials(auth: Auth, faults: Faults) -> tuple[str, str, str] | None:
             return "Authorization", f"Basic {pair}", password
         case HeaderAuth(header=header, value=value):
             return header, value, value
-        case NoAuth():
+        case _:
             return None
 
 
