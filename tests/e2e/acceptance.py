@@ -182,15 +182,9 @@ async def tools(calls: int) -> bool:
             runs = [line["latency_ms"] for line in gateway.events("tool_ran")]
     answered = [len(session.answers) for session in script.sessions]
     seen_ms = [session.latency_s(one) * 1000 for session in script.sessions for one in session.asked_at]
-    say(
-        f"tools      {len(endpoint.seen)} requests, {sum(answered)} answers for {4 * len(answered)} questions"
-    )
-    say(
-        f"gateway    p50 {statistics.median(runs)} ms, p99 {_p99(runs)} ms, worst {max(runs)} ms, endpoint included"
-    )
-    say(
-        f"agent      p50 {statistics.median(seen_ms):.1f} ms, p99 {_p99(seen_ms):.1f} ms from question to answer"
-    )
+    say(f"tools      {len(endpoint.seen)} requests, {sum(answered)} answers to {4 * len(answered)} questions")
+    say(f"gateway    p50 {statistics.median(runs)} ms, p99 {_p99(runs)} ms, worst {max(runs)} ms per tool")
+    say(f"agent      p50 {statistics.median(seen_ms):.1f} ms, p99 {_p99(seen_ms):.1f} ms, all four at once")
     grown_kb, more_files = looks[-1][0] - looks[1][0], looks[-1][1] - looks[1][1]
     say(f"grown by {grown_kb} kB and {more_files} files from the second round to the third")
     return answered == [4] * len(answered) and len(endpoint.seen) == sum(answered) and _p99(runs) < 5
