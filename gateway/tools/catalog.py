@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gateway.egress.addresses import Allowance
 from gateway.egress.destinations import Policy
@@ -159,7 +159,7 @@ def _compiled(compiler: Compiler, entry: Entry, label: str) -> Tool | None:
 
 
 def _secrets(found: Iterable[str], tools: Iterable[Tool]) -> frozenset[str]:
-    """Return the secrets, without those that are part of a URL up to its path: logs name hosts."""
+    """Return the secrets, without what only says where a request goes: logs name hosts."""
     urls = [
         url
         for tool in tools
@@ -167,5 +167,10 @@ def _secrets(found: Iterable[str], tools: Iterable[Tool]) -> frozenset[str]:
         for url in (tool.url.sample(), tool.spec.callback_url)
         if url is not None
     ]
-    hosts = [f"{parts.scheme}://{parts.netloc}/" for parts in map(urlsplit, urls)]
-    return frozenset(secret for secret in found if secret and not any(secret in host for host in hosts))
+    return frozenset(one for one in found if one and not any(_places(one, urlsplit(url)) for url in urls))
+
+
+def _places(text: str, url: SplitResult) -> bool:
+    """Tell whether a text is the part of a URL before its path, or some labels of its host."""
+    whole = (url.netloc, f"{url.scheme}://{url.netloc}")
+    return text.removesuffix("/") in whole or f".{text}." in f".{url.hostname}."

@@ -29,12 +29,15 @@ class Rule:
     sentence: str
 
 
-def _given(spec: BaseModel, key: str) -> bool:
-    """Tell whether the file gives a value, as against leaving it at its default."""
+def _changed(spec: BaseModel, key: str) -> bool:
+    """Tell whether a value is another than its default, which may be written out anywhere."""
     table, _, inner = key.partition(".")
-    if inner:
-        return table in spec.model_fields_set and _given(getattr(spec, table), inner)
-    return table in spec.model_fields_set
+    value = getattr(spec, table)
+    return (
+        _changed(value, inner)
+        if inner
+        else value != type(spec).model_fields[table].get_default(call_default_factory=True)
+    )
 
 
 def _early_hold(spec: WebhookTool | BuiltinTool) -> bool:
@@ -76,29 +79,29 @@ _WEBHOOK: Final = (
     ),
     Rule(
         "content_type",
-        lambda spec: _given(spec, "content_type") and spec.body is None,
+        lambda spec: _changed(spec, "content_type") and spec.body is None,
         "is for a body of your own; remove it: the body that is sent without one is JSON",
     ),
     Rule(
         "connect_s",
-        lambda spec: _given(spec, "connect_s") and spec.connect_s > spec.deadline_s,
+        lambda spec: _changed(spec, "connect_s") and spec.connect_s > spec.deadline_s,
         "is more than deadline_s, which includes it; lower it",
     ),
     Rule(
         "retry.count",
         lambda spec: (
-            not spec.retry.count and any(_given(spec, f"retry.{key}") for key in ("on", "backoff_s"))
+            not spec.retry.count and any(_changed(spec, f"retry.{key}") for key in ("on", "backoff_s"))
         ),
         "is 0, so that nothing is ever repeated; set it, or remove the rest of retry",
     ),
     Rule(
         "accepted",
-        lambda spec: _given(spec, "accepted") and spec.mode != "background",
+        lambda spec: _changed(spec, "accepted") and spec.mode != "background",
         'is what the agent gets at once of a tool in the background; set mode = "background", or remove it',
     ),
     Rule(
         "late_s",
-        lambda spec: _given(spec, "late_s") and spec.mode != "background" and spec.callback_url is None,
+        lambda spec: _changed(spec, "late_s") and spec.mode != "background" and spec.callback_url is None,
         "has no effect, since nobody waits for a late result; set callback_url, or remove it",
     ),
     Rule(
@@ -110,7 +113,7 @@ _WEBHOOK: Final = (
     ),
     Rule(
         "comfort",
-        lambda spec: _given(spec, "comfort") and spec.mode == "background",
+        lambda spec: _changed(spec, "comfort") and spec.mode == "background",
         "is never heard: the agent gets its answer at once; remove it, or mode",
     ),
 )
@@ -123,12 +126,12 @@ _BUILTIN: Final = (
     ),
     Rule(
         "numbers",
-        lambda spec: spec.builtin != "transfer_call" and _given(spec, "numbers"),
+        lambda spec: spec.builtin != "transfer_call" and _changed(spec, "numbers"),
         'is for builtin = "transfer_call"; remove it',
     ),
     Rule(
         "ring_timeout_s",
-        lambda spec: spec.builtin != "transfer_call" and _given(spec, "ring_timeout_s"),
+        lambda spec: spec.builtin != "transfer_call" and _changed(spec, "ring_timeout_s"),
         'is for builtin = "transfer_call"; remove it',
     ),
 )

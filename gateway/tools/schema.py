@@ -65,11 +65,11 @@ class ArgumentSchema:
             faults.at("type").add('must be "object": the schema is that of all arguments together')
         if schema.get("$schema", _DIALECT) != _DIALECT:
             faults.at("$schema").add(f"must be {_DIALECT}; write that, or leave it out")
-        wrong = dict.fromkeys(
-            (*error.absolute_path, _meta_fault(error)) for error in _META.iter_errors(schema)
-        )
-        for *place, sentence in wrong:
-            faults.at(*place).add(str(sentence))
+        wrong = {
+            (*map(str, error.absolute_path), _meta_fault(error)): error for error in _META.iter_errors(schema)
+        }
+        for key in sorted(wrong):
+            faults.at(*wrong[key].absolute_path).add(key[-1])
         if len(faults.lines) > before:
             return None
         # The registry is empty and fetches nothing.

@@ -5,7 +5,7 @@ schema to be read, is checked by :mod:`gateway.tools.catalog`, which turns them 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -112,7 +112,7 @@ class Response(Table):
     pick: str | None = Field(default=None, description="JSONPath of the part wanted, such as $.result.text")
     template: str | None = Field(default=None, description="text made with {{ answer.json }} or answer.text")
     output: str | None = Field(default=None, description="this text, whatever a good answer says")
-    limit_kb: int = Field(default=256, ge=1, le=1024, description="larger answers fail")
+    limit_kb: int = Field(default=256, ge=1, le=1024, description="kilobytes; larger answers fail")
 
 
 class Idempotency(Table):
@@ -137,50 +137,60 @@ class Breaker(Table):
 
 
 class ToolTable(Table):
-    """What every tool can say of itself.
+    """What every tool can say of itself; printed, it shows its name only."""
 
-    Attributes:
-        arguments: a JSON Schema (2020-12) of the object of all arguments.
-    """
-
-    name: Annotated[str, AfterValidator(_name)]
-    description: str = Field(default="", max_length=2_000)
+    name: Annotated[str, AfterValidator(_name)] = Field(description="what agents call it, or a pattern")
+    description: str = Field(default="", max_length=2_000, description="for people")
     agents: tuple[AgentId, ...] = Field(
         default=(), strict=False, description="which agents may call it; empty for all"
     )
-    arguments: Mapping[str, Any] | None = None
-    sensitive: tuple[str, ...] = Field(
+    arguments: Mapping[str, Any] | None = Field(
+        default=None, description="JSON Schema (2020-12) of the object of all arguments"
+    )
+    sensitive: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(), strict=False, description="arguments whose values are nobody's business"
     )
     on_error: str | None = Field(default=None, description="template; what the agent gets for a failure")
-    comfort: Comfort = Comfort()
+    comfort: Comfort = Field(default=Comfort(), description="what the caller hears meanwhile")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show the name and nothing else: any text of a tool may have a secret written into it."""
+        yield "name", self.name
 
 
 class WebhookTool(ToolTable):
     """A tool answered by an endpoint of the operator's."""
 
-    url: str = Field(min_length=1, max_length=2_048, description="templates from the path on")
-    method: Method = "POST"
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    query: Mapping[str, str] = Field(default_factory=dict)
+    url: str = Field(min_length=1, max_length=2_048, description="https; templates from the path on")
+    method: Method = Field(default="POST", description="of the request; no body with GET and DELETE")
+    headers: Mapping[str, str] = Field(
+        default_factory=dict, max_length=50, description="by name; the values are templates"
+    )
+    query: Mapping[str, str] = Field(
+        default_factory=dict, max_length=50, description="by name; the values are templates"
+    )
     body: Mapping[str, Any] | str | None = Field(
         default=None, description="a table (JSON, its strings are templates) or a text template"
     )
-    content_type: str = "application/json"
-    auth: Auth = NoAuth()
-    connect_s: float = Field(default=2.0, gt=0, le=10)
-    deadline_s: float = Field(default=5.0, gt=0, le=60, description="from the question to the answer")
-    retry: Retry = Retry()
-    response: Response = Response()
-    idempotency: Idempotency | None = None
-    breaker: Breaker = Breaker()
-    mode: Literal["sync", "background"] = "sync"
+    content_type: str = Field(default="application/json", description="of a body of your own")
+    auth: Auth = Field(default=NoAuth(), description="how the endpoint knows the gateway")
+    connect_s: float = Field(default=2.0, gt=0, le=10, description="seconds for the connection")
+    deadline_s: float = Field(
+        default=5.0, gt=0, le=60, description="seconds from the agent's question to its answer"
+    )
+    retry: Retry = Field(default=Retry(), description="when a request is sent once more")
+    response: Response = Field(default=Response(), description="what the agent gets of an answer")
+    idempotency: Idempotency | None = Field(default=None, description="what makes two runs the same")
+    breaker: Breaker = Field(default=Breaker(), description="when a failing tool is left alone")
+    mode: Literal["sync", "background"] = Field(
+        default="sync", description="background: the agent gets an answer at once"
+    )
     accepted: str = Field(
         default='{"status": "accepted"}', description="background: what the agent gets at once"
     )
     callback_url: str | None = Field(default=None, description="told of a result that came too late")
     late_s: float = Field(
-        default=60.0, gt=0, le=600, description="how long a late or background result is waited for"
+        default=60.0, gt=0, le=600, description="seconds that a late or background result is waited for"
     )
 
 
@@ -189,9 +199,13 @@ class BuiltinTool(ToolTable):
 
     builtin: Literal[
         "end_call", "transfer_call", "send_dtmf", "press_hold", "get_call_info", "schedule_callback"
-    ]
-    numbers: Mapping[str, E164] = Field(default_factory=dict, description="transfer_call: name to number")
-    ring_timeout_s: int = Field(default=30, ge=5, le=600, description="transfer_call: how long it may ring")
+    ] = Field(description="which one")
+    numbers: Mapping[str, E164] = Field(
+        default_factory=dict, max_length=100, description="transfer_call: name to number"
+    )
+    ring_timeout_s: int = Field(
+        default=30, ge=5, le=600, description="transfer_call: seconds that it may ring"
+    )
 
 
 class EgressTable(Table):

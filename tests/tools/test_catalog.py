@@ -171,6 +171,28 @@ def test_every_secret_is_known_for_the_log() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("url", "value", "secret"),
+    [
+        ("https://${X}/a", "api.example", False),
+        ("https://${X}.example/a", "tenant", False),
+        ("https://h.example:${X}/a", "8443", True),
+        ("https://${X}/a", "h.example:8443", False),
+        ("${X}/a", "https://h.example", False),
+        ("${X}", "https://h.example/", False),
+        ("${X}", "https://h.example/hook", True),
+        ("https://h.example/${X}", "t0ken", True),
+        ("https://h.example/${X}", "h", False),
+        ("https://h.example/${X}", "exam", True),
+    ],
+)
+def test_where_a_request_goes_is_no_secret(url: str, value: str, secret: bool) -> None:
+    """Logs name hosts, so a host from the environment is not masked; what follows it is."""
+    catalog = parse(f'[[tools]]\nname = "a"\nurl = "{url}"', {"X": value})
+
+    assert catalog.secrets == ({value} if secret else set())
+
+
 def test_every_fault_of_a_file_is_told() -> None:
     """Faults of tables, of rules, of names and of templates stand in one error, each with its place."""
     told = faults(

@@ -11,6 +11,7 @@ from gateway.tools.spec import BuiltinTool, CallLimits, EgressTable, SigningTabl
 from gateway.tools.tables import Tables, read
 
 AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
+DEADLINE = "seconds from the agent's question to its answer"
 NOT_SET = "the environment variable NONE is not set; set it, or use ${file:/path}"
 ENV = {"KEY": "k3y", "AGENT": AGENT, "NUMBER": "+15005550006", "HOST": "h.example", "CIDR": "10.0.0.0/8"}
 
@@ -123,7 +124,7 @@ def test_references_are_resolved_before_values_are_checked() -> None:
         ),
         (
             "[[tools]]\nname = 5\nurl = 'x'",
-            ["tools[0]: name: must be text in quotes"],
+            ["tools[0]: name: must be text in quotes; it means: what agents call it, or a pattern"],
         ),
         (
             "[default]\nname = 'x'\nurl = 'y'",
@@ -133,7 +134,7 @@ def test_references_are_resolved_before_values_are_checked() -> None:
         (
             "[default]\nbuiltin = 'end_call'",
             [
-                "default: url: is missing; it means: templates from the path on",
+                "default: url: is missing; it means: https; templates from the path on",
                 "default: builtin: is for tools under [[tools]]; the default has a url",
             ],
         ),
@@ -146,7 +147,7 @@ def test_references_are_resolved_before_values_are_checked() -> None:
             "[[tools]]\nname = 'a'\nurl = 'x'\nagents = ['${NONE}']\ndeadline_s = '${KEY}'",
             [
                 f'tools[0] "a": agents[0]: {NOT_SET}',
-                'tools[0] "a": deadline_s: must be a number; it means: from the question to the answer',
+                f'tools[0] "a": deadline_s: must be a number; it means: {DEADLINE}',
             ],
         ),
     ],
