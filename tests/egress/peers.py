@@ -63,7 +63,7 @@ class Peer:
 
     async def flood(self, writer: asyncio.StreamWriter, chunk: bytes) -> None:
         """Write without end."""
-        while True:
+        while not writer.is_closing():
             writer.write(chunk)
             await writer.drain()
             self.written_bytes += len(chunk)
@@ -162,7 +162,7 @@ def dripping(head: bytes, chunk: bytes, pause_s: float) -> Script:
 
     async def script(served: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
-        while True:
+        while not writer.is_closing():
             writer.write(chunk)
             await writer.drain()
             await asyncio.sleep(pause_s)

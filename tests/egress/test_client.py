@@ -6,6 +6,7 @@ import gzip
 import os
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from tests.egress.peers import (
     saying,
 )
 from tests.vatel.both_loops import on_both_loops
+from tests.virtual_time import on_virtual_time
 
 STRICT = Policy(Allowance())
 LOOPBACK = Policy(Allowance.parse(["127.0.0.1"]), allow_http=True)
@@ -138,7 +140,9 @@ async def test_body_arrives_with_every_method(method: str, body: bytes | None) -
     async with peer(saying(OK)) as served, client() as egress:
         await egress.send(asking(served.url(), method, body=body), connect_s=CONNECT_S)
 
-    assert [(request.line.split()[0], request.body) for request in served.requests] == [(method, body or b"")]
+    [request] = served.requests
+    assert (request.line.split()[0], request.body) == (method, body or b"")
+    assert "content-type" not in request.headers
 
 
 ANSWERS = [
@@ -274,6 +278,18 @@ async def test_answer_without_end_is_cut(script: Script, reason: str) -> None:
 
     assert (error.reason, error.sent) == (reason, True)
     assert served.written_bytes < 16_000_000  # what the system's buffers take, and no more
+
+
+@pytest.mark.parametrize(("count", "taken"), [(90, True), (120, False)])
+async def test_headers_of_an_answer_are_counted(count: int, taken: bool) -> None:
+    """A hundred will do."""
+    lines = b"".join(b"X-%d: y\r\n" % number for number in range(count))
+    answer = OK.replace(b"\r\n\r\n", b"\r\n" + lines + b"\r\n")
+    async with peer(saying(answer)) as served, client() as egress:
+        if taken:
+            assert len((await egress.send(asking(served.url()), connect_s=CONNECT_S)).headers) == count + 1
+        else:
+            assert (await refusal(egress, asking(served.url()))).reason == "bad_http"
 
 
 @pytest.mark.parametrize("size", [0, 1, ANSWER_LIMIT_BYTES - 1, ANSWER_LIMIT_BYTES])
@@ -594,6 +610,16 @@ async def test_connecting_has_a_deadline_that_looking_up_is_part_of() -> None:
     assert str(error) == "The host hooks.test could not be connected to in time."
 
 
+@on_virtual_time
+async def test_deadline_of_connecting_is_kept_to_the_millisecond() -> None:
+    """A long one is not rounded up to whole seconds."""
+    async with client(resolve=never) as egress:
+        started = asyncio.get_running_loop().time()
+        await refusal(egress, asking("http://hooks.test/"), connect_s=7.25)
+
+    assert asyncio.get_running_loop().time() - started == pytest.approx(7.25)
+
+
 @on_both_loops
 async def test_connecting_has_a_deadline_that_tcp_is_part_of() -> None:
     """Two silent addresses share one deadline."""
@@ -821,6 +847,18 @@ async def test_repeat_does_not_meet_another_stale_connection() -> None:
     assert (served.connections, len(served.requests)) == (3, 4)
 
 
+@on_both_loops
+async def test_connection_of_a_repeat_is_not_kept() -> None:
+    """Each repeat has a new one, so that none is stale in its turn."""
+    script = in_turn(saying(OK), saying(close=True), saying(OK), saying(OK), saying(close=True), saying(OK))
+    async with peer(script) as served, client() as egress:
+        for _ in range(4):
+            answer = await egress.send(asking(served.url(), "GET"), connect_s=CONNECT_S)
+            assert answer.body == b"hi"
+
+    assert (served.connections, len(served.requests)) == (4, 6)
+
+
 @pytest.mark.parametrize(
     "surplus", [OK, b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"]
 )
@@ -986,6 +1024,27 @@ async def test_closed_client_sends_nothing_and_keeps_nothing_open() -> None:
             await egress.send(asking(served.url()), connect_s=CONNECT_S)
 
     assert len(served.requests) == 1
+
+
+async def test_system_looks_names_up_until_the_client_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without another resolver the system is asked; no thread of it outlives the client."""
+
+    def getaddrinfo(host: str, *arguments: object, **more: object) -> list[object]:
+        asked.append((host, threading.current_thread()))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
+
+    asked: list[tuple[str, threading.Thread]] = []
+    async with peer(saying(OK)) as served:
+        egress = Egress(LOOPBACK)
+        monkeypatch.setattr("gateway.egress.connecting.socket.getaddrinfo", getaddrinfo)
+        await egress.send(asking(served.url(host="hooks.test")), connect_s=CONNECT_S)
+        await egress.close()
+        monkeypatch.undo()
+
+    [(host, thread)] = asked
+    thread.join(5)
+    assert host == "hooks.test"
+    assert not thread.is_alive()
 
 
 async def test_unused_client_is_closed_as_well() -> None:
