@@ -6,7 +6,7 @@ from typing import Literal
 
 from gateway.bridge import commands as do
 from gateway.bridge import events as on
-from gateway.records import OUTLIVED, Ending
+from gateway.records import OUTLIVED, Ending, Reason, Result
 
 BargeIn = Literal["clear", "pause"]
 Transfer = Literal["none", "asked", "begun"]
@@ -285,7 +285,6 @@ def end(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
 
 
 def let_go(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
-    """End a call that was already ending, and do not hang up: the caller is talking to somebody else."""
-    assert facts.ending is not None, f"{type(event).__name__} ends the call but nothing says how"
-    facts.deadlines.clear()
-    return [do.End(facts.ending, hang_up=False)]
+    """End a call that was ending already as transferred after all, which the phone call outlives."""
+    facts.ending = Ending(Result.COMPLETED, Reason.TRANSFERRED)
+    return end(facts, event, now)

@@ -88,18 +88,15 @@ class Controls:
         """
         if self._transferring:
             raise ToolError("The caller is being put through already.", reason="transfer_under_way")
-        self._stay_if_alive()
+        if not self._machine.may_transfer:
+            raise ToolError("The call is ending.", reason="call_ending")
         self._transferring = True
+        self._happened(on.TransferAsked())
         outcome: asyncio.Future[ToolError | None] = asyncio.get_running_loop().create_future()
         self._spawn(self._put_through(number, ring_timeout_s, outcome))
         refusal = await asyncio.shield(outcome)
         if refusal is not None:
             raise refusal
-
-    def _stay_if_alive(self) -> None:
-        if not self._machine.alive:
-            raise ToolError("The call is ending.", reason="call_ending")
-        self._happened(on.TransferAsked())
 
     async def _put_through(
         self, number: str, ring_timeout_s: int, outcome: "asyncio.Future[ToolError | None]"
@@ -115,7 +112,7 @@ class Controls:
             self._happened(on.TransferFailed())
 
     async def _ask_carrier(self, number: str, ring_timeout_s: int) -> ToolError | None:
-        if not self._machine.alive:
+        if not self._machine.may_transfer:
             return ToolError("The call is ending.", reason="call_ending")
         self._happened(on.TransferBegun())
         try:

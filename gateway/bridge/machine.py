@@ -5,7 +5,7 @@ from gateway.bridge import commands as do
 from gateway.bridge import events as on
 from gateway.bridge.actions import BargeIn, Facts, Timers
 from gateway.bridge.table import State
-from gateway.records import Ending
+from gateway.records import Ending, Reason
 
 __all__ = ["BargeIn", "CallMachine", "State", "Timers"]
 
@@ -29,9 +29,10 @@ class CallMachine:
         return self._facts.ending
 
     @property
-    def alive(self) -> bool:
-        """True until something ends the call."""
-        return self.state in (State.CONNECTING, State.TALKING)
+    def may_transfer(self) -> bool:
+        """True until something but the agent's own wish ends the call."""
+        ending = self._facts.ending
+        return self.state is not State.ENDED and (ending is None or ending.reason is Reason.AGENT_ENDED)
 
     @property
     def caller_left(self) -> bool:

@@ -104,8 +104,8 @@ ARROWS: tuple[Arrow, ...] = (
     Arrow(D, on.AgentLost, D),
     Arrow(D, on.OperatorEnded, D),
     Arrow(D, on.EndAsked, D),
-    Arrow(D, on.TransferAsked, D),
-    Arrow(D, on.TransferBegun, D),
+    Arrow(D, on.TransferAsked, D, act.ask_transfer),
+    Arrow(D, on.TransferBegun, D, act.begin_transfer),
     Arrow(D, on.Transferred, E, act.let_go),
     Arrow(D, on.CallerHeardAll, E, act.end),
     Arrow(D, on.DrainExpired, E, act.end),
@@ -141,7 +141,9 @@ ARROWS: tuple[Arrow, ...] = (
 )
 
 
+# An agent that leaves, or has left, takes no transfer with it that it asked for.
 _AGENT_LEAVES = (on.AgentEnded, on.AgentLost, on.AgentSilent, on.GoodbyeOver, on.GoodbyeExpired)
+_AGENT_LEFT = (on.CallerHeardAll, on.DrainExpired)
 
 
 def _by_state_and_event(arrows: Iterable[Arrow]) -> dict[tuple[State, type[on.Event]], list[Arrow]]:
@@ -169,13 +171,14 @@ def choose(state: State, event: on.Event, facts: act.Facts, now: float) -> Arrow
 def waits(arrow: Arrow, facts: act.Facts) -> bool:
     """Say whether an arrow may not be taken yet, because the caller is being put through.
 
-    Until the caller has heard out the agent it is the agent that must not leave. Once the carrier has been
+    Until the caller has heard out the agent, the agent's leaving has to wait. Once the carrier has been
     asked nothing may end the call, or get it another agent: the caller may be somebody else's already.
     """
-    ends = arrow.to not in (State.CONNECTING, State.TALKING) or arrow.event is on.AgentLost
+    ends = arrow.to is not arrow.state and arrow.to in (State.DRAINING, State.ENDED)
+    ends |= arrow.event is on.AgentLost
     match facts.transfer:
         case "asked":
-            return ends and arrow.event in _AGENT_LEAVES
+            return ends and arrow.event in (*_AGENT_LEAVES, *_AGENT_LEFT)
         case "begun":
             return ends and arrow.event is not on.Transferred
         case _:

@@ -399,7 +399,7 @@ def test_caller_may_leave_before_the_carrier_is_asked() -> None:
 
     play = talking() >> on.TransferAsked() >> on.OperatorEnded()
     expect(play, do.ClearCaller(interrupted=False), do.PlayClip("goodbye"), *LEAVING)
-    assert not play.machine.alive
+    assert not play.machine.may_transfer
     (play >> on.TransferFailed()).is_in(State.DRAINING)
 
 
@@ -412,7 +412,24 @@ def test_transfer_that_nobody_reports_on() -> None:
     play = transferring() >> on.OperatorEnded()
     play.talk(29.5).is_in(State.TALKING)
     expect(play.talk(0.5), do.ClearCaller(interrupted=False), do.PlayClip("goodbye"), *LEAVING)
-    play >> on.Transferred() << do.End(completed(Reason.OPERATOR_ENDED), hang_up=False)
+    play >> on.Transferred() << TRANSFERRED
+
+
+def test_agent_that_has_left_takes_no_transfer_with_it() -> None:
+    """A transfer asked for with an agent's last words waits for the caller to hear them, and is made."""
+    play = expect(conversing() >> on.AgentEnded(), *LEAVING)
+    assert play.machine.may_transfer
+    (play >> on.TransferAsked() >> on.CallerHeardAll()).is_in(State.DRAINING)
+    play >> on.TransferBegun() >> on.CallerLeft("hung_up") >> on.Transferred() << TRANSFERRED
+    assert play.machine.ending == TRANSFERRED.ending
+    assert not play.machine.may_transfer
+
+
+def test_refused_transfer_of_an_agent_that_has_left() -> None:
+    """When it is refused the call ends as it was ending."""
+    play = expect(conversing() >> on.AgentEnded(), *LEAVING)
+    play >> on.TransferAsked() >> on.CallerHeardAll() >> on.TransferBegun()
+    play >> on.TransferFailed() << do.End(completed(Reason.AGENT_ENDED), hang_up=True)
 
 
 @pytest.mark.parametrize(
