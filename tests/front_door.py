@@ -108,7 +108,7 @@ class FrontDoor:
     hung_up: list[CallInfo] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     tools: Tools = field(default_factory=Tools)
-    carrier: Carrier = field(default_factory=Carrier)
+    carrier: Carrier = field(default_factory=lambda: Carrier(wait_s=0.02))
     started: asyncio.Queue[CallSession] = field(default_factory=asyncio.Queue)
 
     async def post(

@@ -302,11 +302,13 @@ class Carrier:
     refusal: ToolError | None = None
     then: Callable[[], None] = lambda: None
     asked: list[tuple[str, str, int]] = field(default_factory=list)
+    begun: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     cancelled: int = 0
 
     async def transfer(self, call: CallInfo, number: str, ring_timeout_s: int) -> None:
         """Be the session's ``transfer``."""
         self.asked.append((call.call_sid, number, ring_timeout_s))
+        self.begun.put_nowait(call.call_sid)
         try:
             await asyncio.sleep(self.wait_s / 2)
             self.then()
