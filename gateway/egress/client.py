@@ -40,12 +40,18 @@ _FAILURES: Final[tuple[tuple[type[Exception], str, str, bool], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request. A value: its URL, headers and body may hold secrets and are never shown."""
+    """A request. A value: its URL, headers and body may hold secrets and are never shown.
+
+    Attributes:
+        url: percent-encoded where it must be; sent as it is.
+        repeatable: whether whoever gets it twice does its work once, whatever the method says.
+    """
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
+    repeatable: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Egress:
 
         A connection is kept and used again. Should the peer close it just as a request goes out, before any
         byte of an answer, then the request is sent once more on a connection of its own, if a repeat does no
-        harm: that of GET, PUT and DELETE (RFC 9110 9.2.2), and of whatever carries an ``Idempotency-Key``.
+        harm: that of GET, PUT and DELETE (RFC 9110 9.2.2), and of whatever says that it is repeatable.
         Any other fails with ``reset``. Nothing else is ever sent twice.
 
         Args:
@@ -167,12 +173,12 @@ def _checked(outgoing: Outgoing, policy: Policy) -> URL:
         fault, reason = f"the method is none of {', '.join(sorted(METHODS))}", "bad_method"
     if fault is not None:
         raise EgressError(f"The request cannot be sent: {fault}.", reason=reason, sent=False)
-    return URL(outgoing.url)
+    # What is encoded stays so: else %3B and the like would become what divides a path.
+    return URL(outgoing.url, encoded=outgoing.url.isascii())
 
 
 def _is_repeatable(outgoing: Outgoing) -> bool:
-    keyed = any(name.lower() == "idempotency-key" and value for name, value in outgoing.headers.items())
-    return keyed or outgoing.method in _REPEATABLE
+    return outgoing.repeatable or outgoing.method in _REPEATABLE
 
 
 async def _outcome(

@@ -124,7 +124,7 @@ class CallTools:
         try:
             outcome = await self._answer(asked, controls, began_at)
         except ToolError as error:
-            outcome = failed(asked.tool, asked.question, error)
+            outcome = failed(asked.tool, asked.question, error, self._generation.runner.today())
         TOOL_RUNS.labels(asked.label, outcome.failure or "ok").inc()
         TOOL_SECONDS.labels(asked.label).observe(_now() - began_at)
         if asked.tool is None:
@@ -145,7 +145,8 @@ class CallTools:
         await self._wait(running, began_at + tool.spec.deadline_s + _GRACE_S)
         run = running.run
         error = run.error if running.ended else timed_out(tool, question.tool)
-        outcome = ToolOutcome(run.output) if error is None else failed(tool, question, error)
+        today = self._generation.runner.today()
+        outcome = ToolOutcome(run.output) if error is None else failed(tool, question, error, today)
         return replace(outcome, attempts=run.attempts, http_status=run.http_status, replayed=replayed)
 
     def _run_of(self, tool: Webhook, question: Question, began_at: float) -> tuple[_Running, bool]:

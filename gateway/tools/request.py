@@ -53,7 +53,8 @@ def build(webhook: Webhook, question: Question, attempt: Attempt, signing: Seque
     headers |= sign(signing, f"tool_{attempt.run_id}", int(attempt.now.timestamp()), body or b"")
     headers["Idempotency-Key"] = attempt.key
     headers["traceparent"] = f"00-{question.call.call_id}-{attempt.span_id}-01"
-    return Outgoing(webhook.spec.method, _url(webhook, seen), headers, body)
+    repeatable = webhook.idempotency is not None
+    return Outgoing(webhook.spec.method, _url(webhook, seen), headers, body, repeatable)
 
 
 def _url(webhook: Webhook, seen: Mapping[str, object]) -> str:
