@@ -1,6 +1,7 @@
 """The gateway's own tools, done to a call that remembers."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def tool(name: str, **keys: object) -> Builtin:
     return found
 
 
-async def answered(which: Builtin, controls: Controls, **arguments: object) -> dict[str, object]:
+async def answered(which: Builtin, controls: Controls, **arguments: Any) -> dict[str, object]:
     """Run a built-in tool; return what the agent gets."""
     told: dict[str, object] = json.loads(
         await builtin.run(which, question(which.label, **arguments), controls)
