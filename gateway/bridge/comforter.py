@@ -29,7 +29,7 @@ class Comforter:
     def answered(self, number: int) -> None:
         """Note that a tool was answered."""
         now = self._now()
-        self._ladder.answered(number, now, self._caller.downlink.free_at(now))
+        self._ladder.answered(number, now, self._caller.downlink.playout.free_at(now))
 
     def hold(self, seconds: float) -> None:
         """Let the caller hear the hold tone until the agent speaks again, at most so long."""
@@ -43,7 +43,7 @@ class Comforter:
             case on.Interruption():
                 self._hush_for_caller(emulated=True)  # it says no more than that they talk
             case on.SpeechStopped():
-                self._ladder.caller_stopped(self._now())
+                self._ladder.talk.stopped(self._now())
             case _:
                 pass
 
@@ -53,7 +53,7 @@ class Comforter:
 
     def caller_said(self, *, final: bool) -> None:
         """Note words of the caller."""
-        self._ladder.caller_said(self._now(), final=final)
+        self._ladder.talk.said(self._now(), final=final)
 
     def agent_spoke(self) -> None:
         """Note audio of the agent's: it is in the line already, in place of ours."""
@@ -71,15 +71,15 @@ class Comforter:
 
     def tick(self, now: float) -> None:
         """Let the caller hear what is due."""
-        audio = self._ladder.tick(now, self._caller.downlink.free_at(now))
+        audio = self._ladder.tick(now, self._caller.downlink.playout.free_at(now))
         if audio:
             self._caller.insert("comfort", audio)
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`tick` is to be called next."""
-        return self._ladder.next_deadline(self._caller.downlink.free_at(self._now()))
+        return self._ladder.next_deadline(self._caller.downlink.playout.free_at(self._now()))
 
     def words_heard_at(self) -> float:
         """Return when the caller will have heard all but our comfort; infinite while some of it is held."""
         now = self._now()
-        return now if self._ladder.sounds(now) else self._caller.downlink.free_at(now)
+        return now if self._ladder.sounds(now) else self._caller.downlink.playout.free_at(now)

@@ -98,12 +98,16 @@ class Downlink:
 
     Args:
         resampler: 24 kHz → 8 kHz.
+        playout: see below.
+
+    Attributes:
         playout: the call's buffer.
+        level: of the agent's audio.
     """
 
     def __init__(self, resampler: Resampler, playout: Playout) -> None:
         self._resampler = resampler
-        self._playout = playout
+        self.playout = playout
         self._aligner = pcm.ByteAligner()
         self._turn: _Turn | None = None
         self._marks: dict[str, str] = {}  # mark name -> turn id
@@ -113,11 +117,6 @@ class Downlink:
         self._more_by = 0.0  # when the agent's next chunk is overdue, if it speaks in real time
         self.level = LevelMeter()
         self.counters = DownlinkCounters()
-
-    @property
-    def playout(self) -> Playout:
-        """The call's buffer."""
-        return self._playout
 
     def push(self, turn_id: str, audio: bytes, now: float, *, final: bool) -> Push:
         """Take a chunk of a turn.
@@ -135,7 +134,7 @@ class Downlink:
         if turn_id in self._refused:
             self.counters.late_bytes += len(audio)
             return "nothing"
-        cuts_in = bool(audio) and self._making_way and self._playout.drop(_MAKES_WAY, now)
+        cuts_in = bool(audio) and self._making_way and self.playout.drop(_MAKES_WAY, now)
         self._making_way &= not audio
         turn = self._turn
         if turn is None or turn.turn_id != turn_id:
@@ -157,7 +156,7 @@ class Downlink:
     def _append(self, turn_id: str, samples: pcm.Pcm, now: float) -> None:
         if samples.size:
             self.level.push(samples)
-            self._playout.push(turn_id, ulaw.encode(samples), now)
+            self.playout.push(turn_id, ulaw.encode(samples), now)
 
     def _flush(self, now: float) -> None:
         """End the utterance: let the resampler's rest out, set a mark behind it."""
@@ -172,7 +171,7 @@ class Downlink:
 
     def _mark(self, name: str, turn_id: str) -> None:
         self._marks[name] = turn_id
-        self._playout.mark(name)
+        self.playout.mark(name)
 
     def pop_due(self, now: float) -> list[bytes | MarkDue]:
         """Take what has to leave now, in order.
@@ -181,20 +180,20 @@ class Downlink:
         can be expected, so that its last samples are not kept in the resampler. Too early would be worse:
         ended between two chunks, a tone clicks.
         """
-        due = self._playout.pop_due(now)
-        if self._playout.idle and self._turn is not None and self._turn.open and self._dry_at() <= now:
+        due = self.playout.pop_due(now)
+        if self.playout.idle and self._turn is not None and self._turn.open and self._dry_at() <= now:
             self._flush(now)
-            due += self._playout.pop_due(now)
+            due += self.playout.pop_due(now)
         return due
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`pop_due` is to be called next (seconds, monotonic)."""
-        if self._playout.idle:
+        if self.playout.idle:
             return self._dry_at() if self._turn is not None and self._turn.open else None
-        return self._playout.next_deadline()
+        return self.playout.next_deadline()
 
     def _dry_at(self) -> float:
-        return max(self._playout.horizon - self._resampler.delay_ms / 1000, self._more_by)
+        return max(self.playout.horizon - self._resampler.delay_ms / 1000, self._more_by)
 
     def insert(self, ours: Ours, audio: bytes, now: float) -> None:
         """Let audio of ours follow what is waiting.
@@ -206,18 +205,14 @@ class Downlink:
         """
         self._flush(now)
         self._making_way |= ours != "keys"
-        self._playout.insert(_TURNS[ours], audio)
+        self.playout.insert(_TURNS[ours], audio)
         if ours != "comfort":  # it may go on
             self._marks_set += 1
             self._mark(f"{ours}-{self._marks_set}", "")
 
     def hush(self, now: float) -> bool:
         """Drop the comfort; True when what was sent of it is void: tell Twilio to ``clear``."""
-        return self._playout.drop(_COMFORT, now)
-
-    def free_at(self, now: float) -> float:
-        """Return when the caller will have heard all that is in the line; infinite while it is held."""
-        return self._playout.free_at(now)
+        return self.playout.drop(_COMFORT, now)
 
     def drain(self, now: float) -> str:
         """Let out all that is left with a last mark behind it; return the mark's name.
@@ -226,7 +221,7 @@ class Downlink:
         behind that, so a short silence goes between the last word and the mark.
         """
         self._flush(now)
-        self._playout.insert(_TURNS["clip"], _SILENCE)
+        self.playout.insert(_TURNS["clip"], _SILENCE)
         self._mark("end", "")
         return "end"
 
@@ -240,8 +235,8 @@ class Downlink:
         turn_id = self._marks.pop(name, None)
         if flushed or turn_id is None:
             return None
-        self._playout.ledger.mark_played(name, now)
-        return (turn_id, self._playout.ledger.heard(turn_id)) if turn_id else None
+        self.playout.ledger.mark_played(name, now)
+        return (turn_id, self.playout.ledger.heard(turn_id)) if turn_id else None
 
     def clear(self, now: float, *, keep_keys: bool = False) -> Cleared:
         """Drop what the caller has not heard and refuse what still comes of it.
@@ -250,8 +245,8 @@ class Downlink:
             now: seconds, monotonic.
             keep_keys: leave keys in the line, and, while they are being heard, what was sent with them.
         """
-        before = self._playout.counters.cleared_bytes
-        cut = self._playout.clear(now, keep=_KEYS if keep_keys else frozenset())
+        before = self.playout.counters.cleared_bytes
+        cut = self.playout.clear(now, keep=_KEYS if keep_keys else frozenset())
         self._resampler.flush()
         self._aligner.reset()
         turns = tuple((heard.turn, heard) for heard in cut.turns if heard.turn not in _OURS)
@@ -260,7 +255,7 @@ class Downlink:
         self._turn = None
         self._marks.clear()
         self._making_way = False
-        dropped = self._playout.counters.cleared_bytes - before
+        dropped = self.playout.counters.cleared_bytes - before
         return Cleared(turns, dropped // 8, cut.voided)
 
     def _refuse(self, turn_id: str) -> None:

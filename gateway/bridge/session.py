@@ -98,21 +98,7 @@ class CallSession:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         self._over: asyncio.Future[do.End] = asyncio.get_running_loop().create_future()
-        self._do: dict[type[do.Command], Callable[[Any], None]] = {
-            do.ConnectAgent: lambda c: self._line.connect(self.scribe.conversation.so_far(), c.after_s),
-            do.LeaveAgent: lambda c: self._line.leave(),
-            do.PlayClip: lambda c: caller.insert("clip", clips.load(c.clip)),
-            do.ClearCaller: lambda c: self.scribe.cleared(
-                caller.clear(keep_keys=c.interrupted), interrupted=c.interrupted
-            ),
-            do.HoldCaller: lambda c: caller.hold(True),
-            do.ReleaseCaller: lambda c: caller.hold(False),
-            do.DrainCaller: lambda c: caller.drain(),
-            do.RunTool: lambda c: self._desk.start(c.call),
-            do.RefuseTool: lambda c: self._desk.refuse(c.call),
-            do.AnswerTool: lambda c: self._desk.answer(c.number),
-            do.End: self._finish,
-        }
+        self._do = _hands(self, caller, self._line, self._desk)
 
     async def run(self) -> Ending:
         """Run the call to its end; both sockets are closed when it returns. Cancelled, it books that end."""
@@ -248,6 +234,28 @@ class CallSession:
             "caller_dbfs": round(self._uplink.level.rms_dbfs, 1),
         }
         return talk | self._caller.counters() | self._line.snapshot() | asdict(self._desk.counters)
+
+
+def _hands(
+    session: CallSession, caller: CallerLeg, line: AgentLine, desk: ToolDesk
+) -> dict[type[do.Command], Callable[[Any], None]]:
+    """Return what carries out each command there is."""
+    scribe = session.scribe
+    return {
+        do.ConnectAgent: lambda c: line.connect(scribe.conversation.so_far(), c.after_s),
+        do.LeaveAgent: lambda c: line.leave(),
+        do.PlayClip: lambda c: caller.insert("clip", clips.load(c.clip)),
+        do.ClearCaller: lambda c: scribe.cleared(
+            caller.clear(keep_keys=c.interrupted), interrupted=c.interrupted
+        ),
+        do.HoldCaller: lambda c: caller.hold(True),
+        do.ReleaseCaller: lambda c: caller.hold(False),
+        do.DrainCaller: lambda c: caller.drain(),
+        do.RunTool: lambda c: desk.start(c.call),
+        do.RefuseTool: lambda c: desk.refuse(c.call),
+        do.AnswerTool: lambda c: desk.answer(c.number),
+        do.End: session._finish,
+    }
 
 
 _EVENTS: dict[type[vatel.ServerMessage], on.Event] = {

@@ -90,7 +90,7 @@ class Room:
 
     def said(self, *, final: bool) -> "Room":
         """Let words of the caller come."""
-        self.ladder.caller_said(self.now, final=final)
+        self.ladder.talk.said(self.now, final=final)
         if self.talking_until > self.now:
             ends = final and self.emulated
             self.talking_until = self.now + (0.0 if ends else 5.0 if self.emulated else 30.0)
@@ -98,7 +98,7 @@ class Room:
 
     def stopped(self) -> "Room":
         """Let the caller stop."""
-        self.ladder.caller_stopped(self.now)
+        self.ladder.talk.stopped(self.now)
         self.talking_until = min(self.talking_until, self.now)
         return self
 
@@ -109,7 +109,7 @@ class Room:
 
     def ask(self, number: int = 1, plan: ComfortPlan = BOTH) -> "Room":
         """Let the agent ask for a tool."""
-        if not self.ladder._rungs:
+        if not self.ladder._wait.rungs:
             self.fillers = 0
         self.ladder.asked(number, plan, self.now)
         return self

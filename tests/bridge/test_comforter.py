@@ -60,7 +60,7 @@ async def test_little_of_the_tone_is_in_the_buffer() -> None:
         for _ in range(200):
             await stage.talk(0.04)
             now = stage.clock.now()
-            most_s = max(most_s, stage.leg.downlink.free_at(now) - now)
+            most_s = max(most_s, stage.leg.downlink.playout.free_at(now) - now)
 
         assert 0.7 < most_s <= 1.3 + LATE_S
 

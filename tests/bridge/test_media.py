@@ -352,7 +352,7 @@ def test_comfort_can_be_hushed() -> None:
     assert chain.hush(0.3) is True
     assert (len(heard), marks) == (500 * MS, [])
     assert play_out(chain, 0.3, 9.0) == (b"", [])
-    assert chain.free_at(0.3) == 0.3
+    assert chain.playout.free_at(0.3) == 0.3
 
 
 def test_hush_leaves_clips_and_keys() -> None:
