@@ -53,6 +53,11 @@ def test_sensitive_arguments_are_masked() -> None:
     assert "4111" not in shown(sensitive=["card"])
 
 
+def test_request_without_a_body_is_its_headers() -> None:
+    """There is nothing to show below them."""
+    assert shown(method="GET").splitlines()[-1].startswith("traceparent: ")
+
+
 def test_body_that_is_no_json_is_shown_as_it_is() -> None:
     """A text stays a text."""
     assert shown(body="size={{ arguments.people }}", content_type="text/plain").endswith("\n\nsize=4")
