@@ -25,9 +25,6 @@ class OnPaper:
         """Say so."""
         self._say("(the call would end when the agent has said goodbye)")
 
-    async def heard_all(self, limit_s: float) -> None:
-        """Wait for nothing."""
-
     async def transfer(self, number: str, ring_timeout_s: int) -> None:
         """Say so."""
         self._say(f"(the caller would be put through to {number}, ringing for at most {ring_timeout_s} s)")

@@ -9,9 +9,6 @@ class CallControls(Protocol):
     def end(self) -> None:
         """End the call once the agent's goodbye, if one follows, has been heard."""
 
-    async def heard_all(self, limit_s: float) -> None:
-        """Wait until the caller has heard all that the agent has said so far, at most so long."""
-
     async def transfer(self, number: str, ring_timeout_s: int) -> None:
         """Put the caller through to another number, once they have heard the agent out.
 

@@ -8,6 +8,7 @@ import pytest
 from gateway.audio import dtmf
 from gateway.bridge import events as on
 from gateway.bridge.actions import Timers
+from gateway.bridge.controls import Controls
 from gateway.errors import ToolError
 from gateway.records import Ending, Reason, Result, StreamLost, ToolRun
 from gateway.tools.controls import CallControls
@@ -244,6 +245,7 @@ async def test_hearing_out_takes_as_long_as_it_takes() -> None:
 
     async def listen(controls: CallControls) -> ToolOutcome:
         began = stage.clock.now()
+        assert isinstance(controls, Controls)
         await controls.heard_all(4.0)
         took.append(round(stage.clock.now() - began, 1))
         return FINE
@@ -272,6 +274,7 @@ async def test_hearing_out_does_not_wait_for_our_own_audio() -> None:
         controls.hold(30.0)
         await asyncio.sleep(2.0)
         began = stage.clock.now()
+        assert isinstance(controls, Controls)
         await controls.heard_all(10.0)
         took.append(stage.clock.now() - began)
         return FINE

@@ -121,10 +121,6 @@ class Controls:
         """Remember it."""
         self.done.append(("end",))
 
-    async def heard_all(self, limit_s: float) -> None:
-        """Remember it."""
-        self.done.append(("heard_all", limit_s))
-
     async def transfer(self, number: str, ring_timeout_s: int) -> None:
         """Remember it."""
         self.done.append(("transfer", number, ring_timeout_s))
