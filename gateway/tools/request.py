@@ -82,5 +82,19 @@ def _body(webhook: Webhook, question: Question, attempt: Attempt, seen: Mapping[
 
 
 def dump(value: object) -> bytes:
-    """Write JSON as endpoints get it; what JSON cannot hold is written as text."""
-    return msgspec.json.encode(value, enc_hook=str)
+    """Write JSON as endpoints get it; what JSON cannot hold is written as text, half a character as U+FFFD."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_whole(value), enc_hook=lambda other: _whole(str(other)))
+
+
+def _whole(value: object) -> object:
+    """Return a copy without lone surrogates, which JSON may spell and UTF-8 cannot; two halves are joined."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_whole(name): _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(inner) for inner in value]
+    return value

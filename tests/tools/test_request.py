@@ -114,3 +114,25 @@ def test_missing_argument_is_told_to_the_agent() -> None:
 def test_what_json_cannot_hold_is_written_as_text() -> None:
     """A value from the operator's context may be a date."""
     assert json.loads(dump({"at": datetime(2026, 11, 26, tzinfo=UTC)}))["at"].startswith("2026-11-26")
+
+
+class Odd:
+    """Something that JSON does not know, and whose text UTF-8 does not."""
+
+    def __str__(self) -> str:
+        return "odd \udfff"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("\ud800", "\ufffd"),
+        ({"a \udc00": ["b", 4, None, ("\ud800c",)]}, {"a \ufffd": ["b", 4, None, ["\ufffdc"]]}),
+        (["\ud83d\ude00", "\ud83d"], ["\U0001f600", "\ufffd"]),
+        ({"x": Odd()}, {"x": "odd \ufffd"}),
+    ],
+    ids=["alone", "in names and lists", "two halves", "in what is no data"],
+)
+def test_half_a_character_is_replaced(value: object, written: object) -> None:
+    """JSON may spell a lone surrogate, UTF-8 has none: the rest of the request is sent all the same."""
+    assert json.loads(dump(value)) == written
