@@ -82,7 +82,7 @@ def _body(webhook: Webhook, question: Question, attempt: Attempt, seen: Mapping[
 
 
 def dump(value: object) -> bytes:
-    """Write JSON as endpoints get it; what JSON cannot hold is written as text, half a character as U+FFFD."""
+    """Write JSON as endpoints get it: what it cannot hold as text, half a character as U+FFFD."""
     try:
         return msgspec.json.encode(value, enc_hook=str)
     except UnicodeEncodeError:
