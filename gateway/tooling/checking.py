@@ -1,20 +1,19 @@
-"""Whether a catalogue would work: what each tool promises and would send, and where its host leads."""
+"""Whether a catalogue would work: what each tool promises and would send, and where its hosts lead."""
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from gateway.egress.client import Outgoing
 from gateway.errors import ToolError
 from gateway.tooling import sample, showing
 from gateway.tools import request
 from gateway.tools.catalog import Builtin, Catalog, Webhook
-from gateway.tools.question import Question
 
 _LOOKUP_S = 5.0
+_NO_ID = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +30,43 @@ class Checked:
 
 
 async def check(catalog: Catalog, *, online: bool) -> Checked:
-    """Look at every tool of a catalogue; ``online``: look its host up, too."""
+    """Look at every tool of a catalogue; ``online``: look its hosts up, too."""
     lines: list[str] = []
+    places: dict[str, _Place] = {}
     held = True
     for tool in catalog.tools:
         lines += ["", *showing.tool_lines(tool)]
         if isinstance(tool, Builtin):
             continue
-        try:
-            outgoing, arguments = _sample(catalog, tool)
-        except ToolError as error:
-            lines.append(f"  no sample can be shown: {error}")
-            continue
-        if online:
-            place = await _place(catalog, outgoing.url)
-            held &= not place.refused
-            lines.append(f"  {place.text}")
-        lines += ["  would send, for example:"]
-        lines += _indented(showing.request_lines(outgoing, catalog, tool, arguments))
+        for what, url in _addresses(tool) if online else ():
+            host = urlsplit(url).hostname or ""
+            if host not in places:
+                places[host] = await _place(catalog, host)
+            held &= not places[host].refused
+            lines.append(f"  {what}: {places[host].text}")
+        lines += _sample_lines(catalog, tool)
     return Checked(tuple(lines), held)
 
 
-def _sample(catalog: Catalog, tool: Webhook) -> tuple[Outgoing, dict[str, object]]:
-    spec = tool.spec
-    agent = spec.agents[0] if spec.agents else "00000000-0000-0000-0000-000000000000"
-    arguments = sample.arguments(spec.arguments)
-    question = Question("call-1", tool.label, arguments, sample.call(agent))
-    attempt = request.Attempt("0" * 32, "0" * 32, 1, datetime.now(UTC), "0" * 16)
-    return request.build(tool, question, attempt, catalog.signing), arguments
+def _addresses(tool: Webhook) -> Iterator[tuple[str, str]]:
+    """Yield the URLs that a tool's requests may go to, and what each is called."""
+    yield "url", tool.url.sample()
+    if tool.spec.callback_url is not None:
+        yield "callback_url", tool.spec.callback_url
+
+
+def _sample_lines(catalog: Catalog, tool: Webhook) -> list[str]:
+    question, now = sample.question(tool), datetime.now(UTC)
+    key = _NO_ID
+    try:
+        if tool.idempotency is not None:
+            key = tool.idempotency.render(request.scope(question, now))
+        attempt = request.Attempt(_NO_ID, key, 1, now, _NO_ID[:16])
+        outgoing = request.build(tool, question, attempt, catalog.signing)
+    except ToolError as error:
+        return [f"  no sample can be shown: {error}"]
+    shown = showing.request_lines(outgoing, catalog, tool, question.arguments)
+    return ["  would send, for example:", *_indented(shown)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +75,8 @@ class _Place:
     refused: bool
 
 
-async def _place(catalog: Catalog, url: str) -> _Place:
-    """Say where a URL's host leads, and whether requests may go there."""
-    host = urlsplit(url).hostname or ""
+async def _place(catalog: Catalog, host: str) -> _Place:
+    """Say where a host leads, and whether requests may go there."""
     try:
         async with asyncio.timeout(_LOOKUP_S):
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)

@@ -1,8 +1,18 @@
-"""A tool call made up to show what would be sent: a call, and arguments that a schema takes. PURE."""
+"""A tool call made up to show what would be sent: a call, and arguments that a tool can do with. PURE."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from jinja2 import nodes
 
 from gateway.records import CallInfo
+from gateway.tools.catalog import Webhook
+from gateway.tools.expressions import Scope
+from gateway.tools.question import Question
+from gateway.tools.spec import WebhookTool
+from gateway.tools.templates import REQUEST_NAMES
+
+_NO_AGENT = "00000000-0000-0000-0000-000000000000"
+_FORGIVING = frozenset({"d", "default", "defined", "undefined"})
 
 _BY_TYPE: Mapping[str, object] = {
     "string": "sample text",
@@ -15,7 +25,12 @@ _BY_TYPE: Mapping[str, object] = {
 }
 
 
-def call(agent_id: str, caller: str = "+15005550006", called: str = "+15005550001") -> CallInfo:
+def call(
+    agent_id: str,
+    caller: str = "+15005550006",
+    called: str = "+15005550001",
+    context: Mapping[str, object] | None = None,
+) -> CallInfo:
     """Return a call that never was."""
     return CallInfo(
         call_id="0" * 32,
@@ -24,7 +39,21 @@ def call(agent_id: str, caller: str = "+15005550006", called: str = "+1500555000
         caller_number=caller,
         called_number=called,
         agent_id=agent_id,
+        context=context or {},
     )
+
+
+def question(tool: Webhook) -> Question:
+    """Return what an agent might ask a tool, with all that its schema describes and its templates need."""
+    spec = tool.spec
+    context: dict[str, object] = {}
+    facts: dict[str, object] = {"arguments": arguments(spec.arguments), "call": {"context": context}}
+    for path in sorted(set(_needed(spec)), key=len, reverse=True):
+        _invent(facts, path)
+    invented = facts["arguments"]
+    assert isinstance(invented, dict)
+    agent_id = spec.agents[0] if spec.agents else _NO_AGENT
+    return Question("call-1", tool.label, invented, call(agent_id, context=context))
 
 
 def arguments(schema: Mapping[str, object] | None) -> dict[str, object]:
@@ -50,3 +79,51 @@ def _value(described: object) -> object:
     if kind == "object":
         return arguments(described)
     return _BY_TYPE.get(str(kind), _BY_TYPE["string"])
+
+
+def _invent(place: object, path: tuple[str, ...]) -> None:
+    """Put a text where a path leads, unless something is there."""
+    *tables, last = path
+    for name in tables:
+        place = place.setdefault(name, {}) if isinstance(place, dict) else None
+    if isinstance(place, dict):
+        place.setdefault(last, _BY_TYPE["string"])
+
+
+def _needed(spec: WebhookTool) -> Iterator[tuple[str, ...]]:
+    """Yield what the templates of a request cannot do without, as paths: ``("arguments", "name")``."""
+    key = spec.idempotency.key if spec.idempotency is not None else None
+    scope = Scope(REQUEST_NAMES, str)
+    for source in _texts((spec.url, spec.headers, spec.query, spec.body, key)):
+        tree = scope.parse(source, "sample").tree
+        spared = {id(node.node) for node in tree.find_all(nodes.Call)}
+        for kind in (nodes.Filter, nodes.Test):
+            spared |= {id(node.node) for node in tree.find_all(kind) if node.name in _FORGIVING}
+        for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+            if id(node) not in spared and (path := _path(node)):
+                yield path
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(value.values())
+    elif isinstance(value, Iterable):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _path(node: nodes.Node) -> tuple[str, ...]:
+    """Return the names that an expression such as ``arguments.address.city`` is made of; empty for others."""
+    match node:
+        case nodes.Name(name=str(name)):
+            return (name,)
+        case (
+            nodes.Getattr(node=inner, attr=str(name))
+            | nodes.Getitem(node=inner, arg=nodes.Const(value=str(name)))
+        ):
+            before = _path(inner)
+            return (*before, name) if before else ()
+        case _:
+            return ()

@@ -4,6 +4,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gateway.tooling import sample
+from gateway.tools.catalog import Webhook
+from tests.tools.workshop import catalog
 
 SCHEMA: dict[str, object] = {
     "type": "object",
@@ -48,3 +50,64 @@ def test_sample_call_is_nobodys() -> None:
 
     assert (made.caller_number, made.called_number) == ("+15005550006", "+15005550001")
     assert made.agent_id == "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
+
+
+def asked(**keys: object) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the arguments and the call's context that are made up for a tool."""
+    tool = catalog({"name": "book", "url": "https://example.com/book", **keys}).tools[0]
+    assert isinstance(tool, Webhook)
+    question = sample.question(tool)
+    return dict(question.arguments), dict(question.call.context)
+
+
+TEXT = "sample text"
+
+
+@pytest.mark.parametrize(
+    ("keys", "arguments"),
+    [
+        ({"url": "https://example.com/{{ arguments.id }}"}, {"id": TEXT}),
+        ({"query": {"q": "{{ arguments['id'] }}"}}, {"id": TEXT}),
+        ({"headers": {"X-Id": "{{ arguments.id | upper }}"}}, {"id": TEXT}),
+        ({"headers": {"X-Id": "{{ arguments.id.upper() }}"}}, {"id": TEXT}),
+        ({"body": {"a": {"b": ["{{ arguments.id }}", 4]}}}, {"id": TEXT}),
+        ({"body": "{{ arguments.id }}", "content_type": "text/plain"}, {"id": TEXT}),
+        ({"idempotency": {"key": "{{ arguments.order }}"}}, {"order": TEXT}),
+        (
+            {"query": {"a": "{{ arguments.to.city }}", "b": "{{ arguments.to }}"}},
+            {"to": {"city": TEXT}},
+        ),
+        ({"query": {"q": "{{ arguments.id | default('x') }}{{ arguments.no | d }}"}}, {}),
+        ({"query": {"q": "{% if arguments.id is defined %}x{% endif %}"}}, {}),
+        ({"query": {"q": "{% if arguments.id is defined %}{{ arguments.id }}{% endif %}"}}, {"id": TEXT}),
+        ({"query": {"q": "{{ call.from }}{{ now.isoformat() }}{{ arguments }}"}}, {}),
+        ({"query": {"q": "{% set x = [1] %}{{ x[0] }}{{ [1].count(1) }}"}}, {}),
+    ],
+    ids=str,
+)
+def test_what_templates_need_is_invented(keys: dict[str, object], arguments: dict[str, object]) -> None:
+    """An argument that no schema describes is text; one that may be missing is."""
+    assert asked(**keys) == (arguments, {})
+
+
+def test_what_the_schema_describes_wins() -> None:
+    """An invented text takes the place of nothing."""
+    schema = {"type": "object", "properties": {"size": {"type": "integer"}, "to": {"type": "string"}}}
+    arguments, _ = asked(arguments=schema, query={"q": "{{ arguments.size }}{{ arguments.to.city }}"})
+
+    assert arguments == {"size": 1, "to": TEXT}
+
+
+def test_context_is_invented_as_well() -> None:
+    """A call that rang here has none, one that was placed may have what the template wants."""
+    assert asked(headers={"X-Plan": "{{ call.context.customer.plan }}"}) == ({}, {"customer": {"plan": TEXT}})
+
+
+def test_agent_is_one_that_may_ask() -> None:
+    """Else the tool would not be there for it."""
+    tool = catalog(
+        {"name": "book", "url": "https://example.com/", "agents": ["3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"]}
+    ).tools[0]
+    assert isinstance(tool, Webhook)
+
+    assert sample.question(tool).call.agent_id == "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
