@@ -1,13 +1,14 @@
-"""How requests, tools and answers are shown to people: readable, and without a secret. PURE."""
+"""How tools, requests and answers are shown to people: readable, and without a secret. PURE."""
 
 import json
 from collections.abc import Iterable, Mapping
 
-from gateway.egress.client import Outgoing
-from gateway.telemetry.redact import MASK, Redactor
+from gateway.egress.client import Answer, Outgoing
+from gateway.telemetry.redact import MASK, Redactor, escape
 from gateway.tools.catalog import Builtin, Catalog, Webhook
 
 _SIGNATURE = "webhook-signature"
+_MOST_SHOWN_BYTES = 2_048
 
 
 def tool_lines(tool: Webhook | Builtin) -> list[str]:
@@ -54,29 +55,82 @@ def _webhook_terms(tool: Webhook) -> Iterable[str]:
         yield f"late results within {spec.late_s:g} s to the callback URL"
 
 
+class Cleaner:
+    """Masks in texts what nobody is to see. Lives as long as one tool call is shown.
+
+    Args:
+        catalog: whose secrets are masked.
+        tool: whose auth and whose sensitive arguments are.
+        arguments: as they were asked, or sent.
+    """
+
+    def __init__(self, catalog: Catalog, tool: Webhook, arguments: Mapping[str, object]) -> None:
+        self._mask = tool.mask
+        self._arguments = arguments
+        self._secrets = Redactor.of(form for one in catalog.secrets for form in _spellings(one)).secrets
+        self._hidden = {_SIGNATURE} | ({tool.auth[0].lower()} if tool.auth is not None else set())
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets and sensitive values."""
+        return self._mask.text(self._without_secrets(text), self._arguments)
+
+    def header(self, name: str, value: str) -> str:
+        """Return what may be shown of a header's value."""
+        return MASK if name.lower() in self._hidden else self.text(value)
+
+    def body(self, body: bytes) -> str:
+        """Return a body, JSON as one writes it for people."""
+        pretty = _pretty(self.text(body.decode("utf-8", "replace")))
+        return self._without_secrets(pretty)  # an escape may have hidden one
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
 def request_lines(
     outgoing: Outgoing, catalog: Catalog, tool: Webhook, arguments: Mapping[str, object]
 ) -> list[str]:
-    """Return a request as it would be sent, secrets and sensitive arguments masked."""
-    clean = Redactor.of(catalog.secrets)
-    hidden = {tool.auth[0].lower()} if tool.auth is not None else set()
-
-    def shown(text: str) -> str:
-        for secret in clean.secrets:
-            text = text.replace(secret, MASK)
-        return tool.mask.text(text, arguments)
-
-    lines = [f"{outgoing.method} {shown(outgoing.url)}"]
-    for name, value in outgoing.headers.items():
-        masked = name.lower() in hidden or name.lower() == _SIGNATURE
-        lines.append(f"{name}: {MASK if masked else shown(value)}")
+    """Return a request as it is sent, secrets and sensitive arguments masked."""
+    clean = Cleaner(catalog, tool, arguments)
+    lines = [f"{outgoing.method} {clean.text(outgoing.url)}"]
+    lines += [f"{name}: {clean.header(name, value)}" for name, value in outgoing.headers.items()]
     if outgoing.body:
-        lines += ["", _pretty(shown(outgoing.body.decode("utf-8", "replace")))]
+        lines += ["", clean.body(outgoing.body)]
     return lines
+
+
+def answer_lines(
+    answer: Answer, catalog: Catalog, tool: Webhook, arguments: Mapping[str, object]
+) -> list[str]:
+    """Return an answer as it came: status, content type, 2 kB of its body; masked as requests are."""
+    clean = Cleaner(catalog, tool, arguments)
+    kind = clean.text(answer.headers.get("content-type", "no content type"))
+    lines = [f"HTTP {answer.status}, {printable(kind)}, {_counted(len(answer.body), 'byte')}"]
+    if answer.body:
+        lines += ["", _shortened(printable(clean.body(answer.body)))]
+    return lines
+
+
+def _shortened(text: str) -> str:
+    encoded = text.encode()
+    if len(encoded) <= _MOST_SHOWN_BYTES:
+        return text
+    return f"{encoded[:_MOST_SHOWN_BYTES].decode(errors='ignore')} … (and more)"
+
+
+def printable(text: str) -> str:
+    """Return a text whose lines move no cursor and change no colour."""
+    return "\n".join(escape(line.rstrip("\r")) for line in text.split("\n"))
+
+
+def _spellings(secret: str) -> set[str]:
+    return {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
 
 
 def _pretty(text: str) -> str:
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
