@@ -1,14 +1,39 @@
 """The part of a JSON answer that the agent gets, named by a JSONPath (RFC 9535). PURE."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 import jsonpath
+from jsonpath.function_extensions import ExpressionType, FilterFunction
 
 from gateway.errors import ToolError
+from gateway.tools import patterns
 from gateway.tools.template_sandbox import to_json
 
-_PATHS: Final = jsonpath.JSONPathEnvironment(strict=True)
+
+class _Matching(FilterFunction):
+    """``match()`` or ``search()``, as RFC 9535 has them, by an engine that no answer can keep busy."""
+
+    arg_types: ClassVar = [ExpressionType.VALUE, ExpressionType.VALUE]
+    return_type = ExpressionType.LOGICAL
+
+    def __init__(self, *, whole: bool) -> None:
+        self._whole = whole
+
+    def __call__(self, value: object, pattern: object) -> bool:
+        """Tell whether a text matches; what is no text, or no pattern, does not."""
+        if not isinstance(value, str) or not isinstance(pattern, str):
+            return False
+        return patterns.found(pattern, value, whole=self._whole)
+
+
+def _paths() -> jsonpath.JSONPathEnvironment:
+    paths = jsonpath.JSONPathEnvironment(strict=True)
+    paths.function_extensions |= {"match": _Matching(whole=True), "search": _Matching(whole=False)}
+    return paths
+
+
+_PATHS: Final = _paths()
 _FAULTS = (jsonpath.JSONPathError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -45,7 +70,8 @@ class Pick:
         """
         try:
             # The library would read a text as JSON of its own.
-            found = self._path.findall(answer) if isinstance(answer, dict | list) else []
+            with patterns.budgeted():
+                found = self._path.findall(answer) if isinstance(answer, dict | list) else []
             single = self._path.singular_query()
             if single and not found:
                 raise ToolError("The tool's answer lacks the part that is wanted of it.", reason="no_match")

@@ -11,24 +11,22 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any, Final, cast
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
+from gateway.tools import patterns
 from gateway.tools.bounds import excess
 from gateway.tools.coercion import Coercion
 from gateway.tools.faults import Faults
 from gateway.tools.schema_formats import FORMATS
 from gateway.tools.schema_sentences import sentences
-from gateway.tools.subschemas import TYPES, parts, target
+from gateway.tools.subschemas import TYPES, Place, parts, target
 
 MOST_SENTENCES: Final = 5
 _MOST_ERRORS = 50
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_META: Final = Draft202012Validator(
-    Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER
-)
 _UNSUPPORTED: Final = ("$anchor", "$dynamicAnchor", "$dynamicRef", "$vocabulary")
 _ANNOTATIONS: Final = (
     *("$comment", "$defs", "$id", "$schema", "contentEncoding", "contentMediaType", "contentSchema"),
@@ -36,6 +34,18 @@ _ANNOTATIONS: Final = (
     *("minContains", "nullable", "readOnly", "then", "title", "writeOnly"),
 )
 _KEYWORDS: Final = (*Draft202012Validator.VALIDATORS, *_ANNOTATIONS, *_UNSUPPORTED)
+
+
+def _meta() -> Draft202012Validator:
+    formats = FormatChecker(formats=())
+    # Patterns are for our own check: they are not those of Python.
+    formats.checkers = {
+        name: check for name, check in Draft202012Validator.FORMAT_CHECKER.checkers.items() if name != "regex"
+    }
+    return Draft202012Validator(Draft202012Validator.META_SCHEMA, format_checker=formats)
+
+
+_META: Final = _meta()
 
 
 def _multiple_of(
@@ -47,7 +57,51 @@ def _multiple_of(
         yield ValidationError(f"is not a multiple of {step}")
 
 
-_VALIDATOR: Final = cast(Any, extend)(Draft202012Validator, {"multipleOf": _multiple_of})
+# The library's own three match with Python's re, which a text can keep busy for hours.
+
+
+def _pattern(
+    validator: Any, pattern: str, value: object, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    if isinstance(value, str) and not patterns.found(pattern, value):
+        yield ValidationError("does not match")
+
+
+def _pattern_properties(
+    validator: Any, by_pattern: Mapping[str, Any], value: object, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    if isinstance(value, dict):
+        for pattern, inner in by_pattern.items():
+            for name in value:
+                if patterns.found(pattern, name):
+                    yield from validator.descend(value[name], inner, path=name, schema_path=pattern)
+
+
+def _additional_properties(
+    validator: Any, rest: Mapping[str, Any] | bool, value: object, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    if not isinstance(value, dict):
+        return
+    known, by_pattern = schema.get("properties", {}), schema.get("patternProperties", {})
+    for name in value:
+        if name in known or any(patterns.found(pattern, name) for pattern in by_pattern):
+            continue
+        if isinstance(rest, Mapping):
+            yield from validator.descend(value[name], rest, path=name)
+        elif not rest:
+            yield ValidationError("has a property too many")
+            return
+
+
+_VALIDATOR: Final = cast(Any, extend)(
+    Draft202012Validator,
+    {
+        "multipleOf": _multiple_of,
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +127,14 @@ class ArgumentSchema:
         if len(faults.lines) > before:
             return None
         # The registry is empty and fetches nothing.
-        validator = _VALIDATOR(schema, registry=Registry(), format_checker=FORMATS)
-        compiled = cls(validator, Coercion(schema))
-        for check in (_check_references, _check_spelling, compiled._check_sense):
-            if len(faults.lines) == before:
-                check(schema, faults)
+        # With $schema in it the library would take its own validator for the parts.
+        plain = {key: value for key, value in schema.items() if key != "$schema"}
+        validator = _VALIDATOR(plain, registry=Registry(), format_checker=FORMATS)
+        compiled = cls(validator, Coercion(plain))
+        for check in (_check_references, _check_patterns, _check_spelling):
+            check(plain, faults)
+        if len(faults.lines) == before:
+            compiled._check_sense(plain, faults)
         return compiled if len(faults.lines) == before else None
 
     def check(self, arguments: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
@@ -91,8 +148,9 @@ class ArgumentSchema:
             return dict(arguments), [f"The arguments {fault}: send less."]
         try:
             coerced = self._coercion.apply(arguments)
-            errors = list(islice(self._validator.iter_errors(coerced), _MOST_ERRORS))
-        except (RecursionError, ArithmeticError):
+            with patterns.budgeted():
+                errors = list(islice(self._validator.iter_errors(coerced), _MOST_ERRORS))
+        except (RecursionError, ArithmeticError, ValueError):
             return dict(arguments), ["The arguments cannot be checked: send simpler ones."]
         told = dict.fromkeys(sentence for error in sorted(errors, key=_rank) for sentence in sentences(error))
         return coerced, list(told)[:MOST_SENTENCES]
@@ -101,12 +159,19 @@ class ArgumentSchema:
         for place, part in parts(schema):
             try:
                 self._coercion.probe(part)
-                fits = "default" not in part or self._validator.evolve(schema=part).is_valid(part["default"])
+                with patterns.budgeted():
+                    fits = "default" not in part or self._valid(part)
             except RecursionError:
                 faults.at(*place).add("refers to itself without end; write out what is meant")
             else:
                 if not fits:
                     faults.at(*place, "default").add("does not fit its own schema; write a value that does")
+
+    def _valid(self, part: Mapping[str, Any]) -> bool:
+        try:
+            return bool(self._validator.evolve(schema=part).is_valid(part["default"]))
+        except ValueError:  # it costs too much to match
+            return False
 
 
 def _rank(error: ValidationError) -> tuple[bool, list[str]]:
@@ -120,14 +185,33 @@ def _meta_fault(error: ValidationError) -> str:
 
 
 def _check_references(schema: Mapping[str, Any], faults: Faults) -> None:
+    # Only what is looked through here may be referred to, or it would be used unchecked.
+    known = {id(part) for _, part in parts(schema)}
     for place, part in parts(schema):
-        for keyword in (*_UNSUPPORTED, *(("$id",) if place else ())):
+        for keyword in (*_UNSUPPORTED, *(("$id", "$schema") if place else ())):
             if keyword in part:
                 faults.at(*place, keyword).add('is not supported; refer to a part with $ref = "#/$defs/name"')
-        if "$ref" in part and target(schema, part["$ref"]) is None:
+        named = target(schema, part["$ref"]) if "$ref" in part else True
+        if not isinstance(named, bool) and id(named) not in known:
             faults.at(*place, "$ref").add(
                 "names no part of this schema; write #/$defs/name, nothing is ever fetched"
             )
+
+
+def _check_patterns(schema: Mapping[str, Any], faults: Faults) -> None:
+    keywords: set[str] = set()
+    for place, part in parts(schema):
+        keywords.update(part)
+        wanted: list[tuple[Place, str]] = [
+            (("patternProperties", one), one) for one in part.get("patternProperties", ())
+        ]
+        wanted += [(("pattern",), part["pattern"])] if "pattern" in part else []
+        for where, pattern in wanted:
+            if (fault := patterns.fault(pattern)) is not None:
+                faults.at(*place, *where).add(fault)
+    # The library matches with Python's re to find out which properties are left.
+    if keywords >= {"patternProperties", "unevaluatedProperties"}:
+        faults.add("has patternProperties and unevaluatedProperties; use additionalProperties instead")
 
 
 def _check_spelling(schema: Mapping[str, Any], faults: Faults) -> None:

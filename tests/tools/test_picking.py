@@ -1,5 +1,7 @@
 """The part of an answer that is wanted."""
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,11 @@ ANSWER = {
         ("$.slots[?@.at == '18:00']", '[{"at":"18:00"}]'),
         ("$.slots[?@.at == 'never']", "[]"),
         ("$..at", '["18:00","ü"]'),
+        ("$.slots[?match(@.at, '1.*')].at", '["18:00"]'),
+        ("$.slots[?match(@.at, '8')].at", "[]"),
+        ("$.slots[?search(@.at, '8|ü')].at", '["18:00","ü"]'),
+        ("$.slots[?search(@.at, '(')].at", "[]"),
+        ("$.slots[?search(@.at, @.none) || search(@, 'a')]", "[]"),
     ],
 )
 def test_a_part_is_picked(path: str, text: str) -> None:
@@ -61,6 +68,23 @@ def test_what_is_no_path_is_refused(path: str) -> None:
     """A bad path is a fault of the file, with an example of a good one."""
     with pytest.raises(ValueError, match=r"is no JSONPath.*as in|like \$\.result\.text"):
         Pick.compile(path)
+
+
+@pytest.mark.parametrize("path", ["$[?match(@, '(a+)+')]", "$[?search(@, '^(a+)+$')]", "$[?search(@, $[0])]"])
+def test_no_answer_keeps_a_filter_busy(path: str) -> None:
+    """What Python's re would need ages for is over at once, also by a pattern that comes with the answer."""
+    began_at = perf_counter()
+    picked = Pick.compile(path).text(["^(a+)+$", "a" * 40 + "!", "aaa", "a" * 50_000 + "!"])
+
+    assert "!" not in picked
+    assert "aaa" in picked
+    assert perf_counter() - began_at < 1.0
+
+
+def test_what_costs_too_much_to_filter_is_an_error() -> None:
+    """An answer with ever new patterns is not searched to the end."""
+    with pytest.raises(ToolError, match="cannot be searched"):
+        Pick.compile("$[?search('text', @)]").text([f"x{{{n}}}" for n in range(1, 100)])
 
 
 def test_an_endless_answer_is_an_error() -> None:

@@ -12,6 +12,8 @@ from gateway.tools.schema import MOST_SENTENCES, ArgumentSchema
 
 CANARY = "canary-0123456789"
 TYPES = "array, boolean, integer, null, number, object, string"
+NO_PATTERN = "is no regular expression of RE2"
+MEND = ", without lookaround or backreferences; mend it"
 NO_PART = "names no part of this schema; write #/$defs/name, nothing is ever fetched"
 BOOKING: dict[str, Any] = {
     "type": "object",
@@ -122,6 +124,89 @@ def test_what_cannot_be_checked_is_refused() -> None:
     assert schema.check({"a": "text"})[1] == ["The arguments cannot be checked: send simpler ones."]
 
 
+SLOW = "^(a+)+$"
+LONGEST = "a" * 60_000 + "!"
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"properties": {"a": {"pattern": SLOW}}},
+        {"patternProperties": {SLOW: {"type": "integer"}}},
+        {"patternProperties": {SLOW: {}}, "additionalProperties": False},
+        {"propertyNames": {"pattern": SLOW}},
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {"a": {"$ref": "#"}}}
+        | {"patternProperties": {"x": {"pattern": SLOW}}},
+    ],
+)
+def test_no_argument_keeps_a_pattern_busy(properties: dict[str, Any]) -> None:
+    """What Python's re would need ages for is told at once, in values and in names."""
+    schema = compiled({"type": "object", **properties})
+    began_at = perf_counter()
+    for text in ("a" * 40 + "!", LONGEST):
+        schema.check({"a": text})
+        schema.check({"a": {"x": text}})
+        schema.check({text: "x"})
+
+    assert perf_counter() - began_at < 1.0
+    assert schema.check({"a" * 5: 1})[1] in (
+        [],
+        ["The argument aaaaa does not exist: leave it out; there are none."],
+    )
+
+
+def test_patterns_decide_as_they_should() -> None:
+    """Values, names, and what is left of the names are judged by the patterns."""
+    schema = compiled(
+        {
+            "type": "object",
+            "properties": {"code": {"pattern": "^[A-Zé]{2}[0-9]+$"}},
+            "patternProperties": {"^n_": {"type": "integer"}},
+            "additionalProperties": {"type": "boolean"},
+        }
+    )
+
+    assert schema.check({"code": "Aé12", "n_a": 4, "other": True, "n_": 5})[1] == []
+    assert schema.check({"code": 5})[1] == []
+    assert schema.check({"code": "AB12!", "n_a": "x", "other": []})[1] == [
+        "The argument code must have the form ^[A-Zé]{2}[0-9]+$.",
+        "The argument n_a must be a whole number, and not text.",
+        "The argument other must be true or false, and not a list.",
+    ]
+
+
+def test_keywords_for_objects_pass_over_the_rest() -> None:
+    """A list has no names to be matched."""
+    inner = {"patternProperties": {"a": {}}, "additionalProperties": False}
+    schema = compiled({"type": "object", "properties": {"a": inner}})
+
+    assert schema.check({"a": ["b"]})[1] == []
+    assert compiled({"type": "object", "additionalProperties": True}).check({"a": 1, "b": 2})[1] == []
+    assert schema.check({"a": {"b": 1}})[1] == [
+        "The argument a.b does not exist: leave it out; there are none."
+    ]
+
+
+def test_what_costs_too_much_to_match_is_refused() -> None:
+    """A pattern and texts that are both as large as may be are not matched to the end."""
+    large = {"pattern": "(x?){300}x{300}$"}
+    schema = compiled({"type": "object", "properties": {"a": {"items": large, "type": "array"}}})
+    began_at = perf_counter()
+    _, told = schema.check({"a": ["x" * 900] * 60})
+
+    assert told == ["The arguments cannot be checked: send simpler ones."]
+    assert perf_counter() - began_at < 1.0
+
+
+def test_a_default_that_costs_too_much_is_a_fault() -> None:
+    """The file is refused, and not every call."""
+    large = {"pattern": "(x?){300}x{300}$", "default": "x" * 9_000}
+
+    assert faults_of({"type": "object", "properties": {"a": large}}) == [
+        "properties.a.default: does not fit its own schema; write a value that does"
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "step", "fits"),
     [
@@ -163,7 +248,38 @@ def test_multiples_are_exact(value: object, step: float, fits: bool) -> None:
         ),
         (
             {"type": "object", "properties": {"a": {"pattern": "("}}},
-            ["properties.a.pattern: is not what JSON Schema wants here: '(' is not a 'regex'"],
+            [f"properties.a.pattern: is no regular expression of RE2 (missing )){MEND}"],
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"pattern": "(?=x)"}},
+                "patternProperties": {"^(a)\\1": {}, "b{1,9": {}},
+            },
+            [
+                f'patternProperties."^(a)\\\\1": {NO_PATTERN} (invalid escape sequence){MEND}',
+                f"properties.a.pattern: {NO_PATTERN} (invalid perl operator){MEND}",
+            ],
+        ),
+        (
+            {"type": "object", "patternProperties": {"a": {}}, "unevaluatedProperties": False},
+            ["has patternProperties and unevaluatedProperties; use additionalProperties instead"],
+        ),
+        (
+            {
+                "type": "object",
+                "x-parts": {"a": {"pattern": "a"}},
+                "properties": {"a": {"$ref": "#/x-parts/a"}},
+            },
+            [f'properties.a."$ref": {NO_PART}'],
+        ),
+        (
+            {"type": "object", "properties": {"a": {"$schema": "x"}, "b": {"$ref": "#/c", "minimun": 1}}},
+            [
+                'properties.a."$schema": is not supported; refer to a part with $ref = "#/$defs/name"',
+                f'properties.b."$ref": {NO_PART}',
+                "properties.b.minimun: is no keyword of JSON Schema; did you mean minimum?",
+            ],
         ),
         (
             {
