@@ -193,6 +193,7 @@ async def serving(
     clock = Clock(asyncio.get_running_loop())
     addresses = Addresses()
     async with AsyncExitStack() as stack:
+        private = _listen_for_metrics(settings, stack)
         # One pool for both vendors; nothing from the environment decides where our traffic goes.
         http = await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -214,10 +215,8 @@ async def serving(
         stack.callback(registry.departures.settle)  # once the server has ended what was live
         phone = Phone(_phone_config(settings, settings.public_url or ""), registry, parts.session, clock.now)
         await _serve_routes(routes(phone, Health(registry)), listener, stack)
-        if settings.metrics.port is not None:
-            await _serve_routes(
-                metrics_routes(), _listen(settings.metrics.host, settings.metrics.port), stack
-            )
+        if private is not None:
+            await _serve_routes(metrics_routes(), private, stack)
         yield Gateway(registry, parts.journal, phone, listener.getsockname()[1], reload_tools)
 
 
@@ -259,7 +258,7 @@ async def serve(settings: Settings) -> int:
     A second signal ends the calls at once.
     """
     settings.require_serving()
-    listener = _listen(settings.host, settings.port)
+    listener = _listen(settings.host, settings.port, "GATEWAY_HOST or GATEWAY_PORT")
     stop, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stop, hurry)
     async with serving(settings, listener) as gateway:
@@ -276,14 +275,21 @@ async def serve(settings: Settings) -> int:
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen_for_metrics(settings: Settings, stack: AsyncExitStack) -> socket.socket | None:
+    host, port = settings.metrics.host, settings.metrics.port
+    if port is None:
+        return None
+    return stack.enter_context(_listen(host, port, "GATEWAY_METRICS__HOST or GATEWAY_METRICS__PORT"))
+
+
+def _listen(host: str, port: int, names: str) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {reason}; set GATEWAY_HOST or GATEWAY_PORT to a free one",
+            f"cannot listen on {host} port {port}: {reason}; set {names} to a free one",
             reason="cannot_listen",
         ) from None
 

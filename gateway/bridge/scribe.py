@@ -36,13 +36,20 @@ class Scribe:
         now: the clock; times are counted from here on.
         before: what was said on a stream that broke before this one; empty otherwise.
         streams: how many streams the call had before this one.
+        on_over: called when the call is over, not when a stream of it is that another one may follow.
 
     Attributes:
         interruptions: how often the caller cut in.
     """
 
     def __init__(
-        self, call: CallInfo, journal: Journal, now: Callable[[], float], before: str = "", streams: int = 0
+        self,
+        call: CallInfo,
+        journal: Journal,
+        now: Callable[[], float],
+        before: str = "",
+        streams: int = 0,
+        on_over: Callable[[], None] = lambda: None,
     ) -> None:
         self._call = call
         self._journal = journal
@@ -51,6 +58,7 @@ class Scribe:
         self.conversation = Conversation(before)
         self.interruptions = 0
         self._streams = streams + 1
+        self._on_over = on_over
         self._end: CallEnded | None = None
         self._session_id = ""
 
@@ -134,6 +142,7 @@ class Scribe:
         if end is not None:
             self._log("call_ended", end)
             self._append(end)
+            self._on_over()
 
     def _log(self, event: str, end: CallEnded) -> None:
         log.info(

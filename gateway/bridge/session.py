@@ -76,7 +76,7 @@ class CallSession:
     ) -> None:
         self.call = call
         self.gone = asyncio.Event()
-        self.scribe = Scribe(call, journal, clock.now, before, streams)
+        self.scribe = Scribe(call, journal, clock.now, before, streams, tools.leave)
         self._machine = machine
         self._caller = caller
         self._uplink = uplink

@@ -50,7 +50,7 @@ class CallTools(Protocol[A]):
         """Answer a question within the tool's own deadline; never raises, unless cancelled."""
 
     def leave(self) -> None:
-        """Say that a session is done with them."""
+        """Say that the call is over."""
 
 
 @dataclass(slots=True)
@@ -140,10 +140,9 @@ class ToolDesk:
         self._close(number, delivered=delivered)
 
     def leave(self) -> None:
-        """Book what is still open: the call is over."""
+        """Book what is still open: the stream is over."""
         for number in list(self._open):
             self._close(number, delivered=False)
-        self._tools.leave()
 
     def _book(self, call: ToolCall) -> int:
         self.counters.tools += 1

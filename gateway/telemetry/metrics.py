@@ -12,6 +12,12 @@ TOOL_RUNS = Counter(
     ["tool", "result"],
     registry=REGISTRY,
 )
+TOOL_LATE_RESULTS = Counter(
+    "gateway_tool_late_results",
+    "Results of tools that came when the agent did not wait any more, by how it went.",
+    ["tool", "result"],
+    registry=REGISTRY,
+)
 TOOL_SECONDS = Histogram(
     "gateway_tool_seconds",
     "From the agent's question to our answer.",

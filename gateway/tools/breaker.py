@@ -10,38 +10,38 @@ class Circuit:
     """One tool's breaker. Lives as long as the catalogue that holds the tool.
 
     Closed, it lets every request through; after ``failures`` in a row it opens and lets none through for
-    ``open_s``; then one may try, and its outcome closes the circuit or opens it for as long again. A request
-    that ends without an outcome (the call ended first) is reported by :meth:`gave_up`, so that a trial that
-    nobody waited for does not keep the circuit open for ever.
+    ``open_s``; then one may try, and its outcome closes the circuit or opens it for as long again. A trial
+    whose outcome nobody waited for (the call ended first) leaves room for another.
     """
 
     limits: Breaker
     failures: int = 0
     opened_at: float | None = None
-    trying: bool = False
+    trial: object | None = None
 
-    def allows(self, now: float) -> bool:
-        """Say whether a request may be sent now (seconds, monotonic); after a pause one may try."""
+    def allows(self, request: object, now: float) -> bool:
+        """Say whether a request may be sent now (seconds, monotonic); after the pause it is the trial."""
         if self.opened_at is None:
             return True
-        if self.trying or now - self.opened_at < self.limits.open_s:
+        if self.trial is not None or now - self.opened_at < self.limits.open_s:
             return False
-        self.trying = True
+        self.trial = request
         return True
 
-    def succeeded(self) -> None:
+    def succeeded(self, request: object) -> None:
         """Book a request that the endpoint answered in its right mind."""
         self.failures = 0
         self.opened_at = None
-        self.trying = False
+        self.trial = None
 
-    def failed(self, now: float) -> None:
+    def failed(self, request: object, now: float) -> None:
         """Book a request that the endpoint did not answer, or answered with 5xx."""
         self.failures += 1
-        if self.trying or (self.limits.failures and self.failures >= self.limits.failures):
+        if self.trial is request or (self.limits.failures and self.failures >= self.limits.failures):
             self.opened_at = now
-        self.trying = False
+        self.gave_up(request)
 
-    def gave_up(self) -> None:
-        """Book a request whose outcome nobody waited for."""
-        self.trying = False
+    def gave_up(self, request: object) -> None:
+        """Book a request whose outcome nobody waited for, or that says nothing of the endpoint."""
+        if self.trial is request:
+            self.trial = None

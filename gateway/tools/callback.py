@@ -36,18 +36,25 @@ class Callbacks:
         self._today = today
 
     async def tell(self, run: Run, latency_s: float) -> None:
-        """Deliver a result, with a few tries over half a minute; never raises, but says so when it failed."""
-        body = _body(run, latency_s)
-        label = run.webhook.label
-        for pause_s in (*_PAUSES_S, None):
-            reason = await self._try(run, body)
-            if not reason:
-                log.info("tool_result_delivered", tool=label, reason=_reason(run))
-                return
-            if pause_s is None or reason == f"http_{_GONE}":
-                log.warning("tool_result_undelivered", tool=label, reason=reason)
-                return
+        """Deliver a result, with a few tries over half a minute; says what came of it, and raises nothing."""
+        reason = "shutdown"
+        try:
+            reason = await self._deliver(run, _body(run, latency_s))
+        finally:
+            if reason:
+                log.warning("tool_result_undelivered", tool=run.webhook.label, reason=reason)
+            else:
+                log.info("tool_result_delivered", tool=run.webhook.label)
+
+    async def _deliver(self, run: Run, body: bytes) -> str:
+        """Try until it is taken; return why it was not in the end, empty when it was."""
+        reason = await self._try(run, body)
+        for pause_s in _PAUSES_S:
+            if not reason or reason == f"http_{_GONE}":
+                break
             await asyncio.sleep(pause_s)
+            reason = await self._try(run, body)
+        return reason
 
     async def _try(self, run: Run, body: bytes) -> str:
         """Return why a try failed; empty when it did not."""
@@ -69,10 +76,6 @@ class Callbacks:
         return "" if 200 <= answer.status < 300 else f"http_{answer.status}"
 
 
-def _reason(run: Run) -> str:
-    return run.error.reason if run.error is not None else ""
-
-
 def _body(run: Run, latency_s: float) -> bytes:
     question = run.question
     return request.dump(
@@ -83,7 +86,7 @@ def _body(run: Run, latency_s: float) -> bytes:
             "arguments": question.arguments,
             "call": call_facts(question.call),
             "status": "error" if run.error is not None else "ok",
-            "reason": _reason(run),
+            "reason": run.reason,
             "output": str(run.error) if run.error is not None else run.output,
             "attempts": run.attempts,
             "latency_ms": round(latency_s * 1000),

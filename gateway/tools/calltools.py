@@ -4,22 +4,25 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from gateway.errors import ToolError
 from gateway.telemetry.log import get_logger
-from gateway.telemetry.metrics import TOOL_RUNS, TOOL_SECONDS
+from gateway.telemetry.metrics import TOOL_LATE_RESULTS, TOOL_RUNS, TOOL_SECONDS
 from gateway.tools import builtin, request
 from gateway.tools.catalog import Builtin, Webhook
 from gateway.tools.controls import CallControls
 from gateway.tools.failure import failed
 from gateway.tools.generation import Generation
-from gateway.tools.masking import MASK
+from gateway.tools.masking import MASK, Mask
 from gateway.tools.question import ComfortPlan, Question, ToolOutcome
 from gateway.tools.runner import Run, timed_out
+from gateway.tools.running import Running
 
 log = get_logger(__name__)
 
 _UNKNOWN = "(unknown)"
+_NOTHING = Mask.of(())
 _MOST_KEPT = 1_000
 _GRACE_S = 0.05  # a run ends itself at its deadline; whoever waits leaves it that long
 
@@ -51,46 +54,16 @@ class Asked:
         return self.tool.comfort if self.tool is not None else ComfortPlan()
 
 
-@dataclass(slots=True)
-class _Running:
-    """A run that goes on, or has ended.
-
-    Attributes:
-        began_at: seconds of the loop's clock.
-        ended: its result stands in the run.
-        late: the agent that asked cannot get the result any more.
-    """
-
-    run: Run
-    began_at: float
-    ended: bool = False
-    late: bool = False
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def outlives(self) -> bool:
-        """True when somebody can still use the result once nobody waits for it."""
-        spec = self.run.webhook.spec
-        return spec.mode == "background" or spec.callback_url is not None or spec.idempotency is not None
-
-    @property
-    def deadline(self) -> float:
-        """When it is given up."""
-        spec = self.run.webhook.spec
-        told_late = spec.mode == "background" or spec.callback_url is not None
-        return self.began_at + (max(spec.deadline_s, spec.late_s) if told_late else spec.deadline_s)
-
-
 class CallTools:
-    """Lives from a call's first stream until a while after its last. Made by the toolbox.
+    """Lives from a call's first stream to the call's end. Made by the toolbox.
 
     Args:
         generation: the catalogue that the call began with.
         spawn: starts runs.
-        on_left: called when a stream of the call is done with it.
+        on_left: called when the call is over.
 
     Attributes:
-        streams: of the call that use it now.
+        on_run: told of every run of an endpoint that has ended.
     """
 
     def __init__(self, generation: Generation, spawn: Spawn, on_left: Callable[[], None]) -> None:
@@ -98,17 +71,17 @@ class CallTools:
         self._generation = generation
         self._spawn = spawn
         self._on_left = on_left
-        self.streams = 0
-        self._slots = asyncio.Semaphore(generation.catalog.parallel)
-        self._kept: dict[tuple[str, str], _Running] = {}  # of idempotent tools: those that go on or went well
+        self._places = asyncio.Semaphore(generation.catalog.parallel)
+        self._places_behind = asyncio.Semaphore(generation.catalog.parallel)  # of what nobody waits for
+        self._kept: dict[tuple[str, str], Running] = {}  # of idempotent tools: those that go on or went well
+        self.on_run: Callable[[Run], None] = lambda run: None
 
     def leave(self) -> None:
-        """Say that a stream of the call is over; another one may follow."""
-        self.streams -= 1
+        """Say that the call is over: no stream of it follows."""
         self._on_left()
 
     def close(self) -> None:
-        """Let go of the catalogue: the call is over."""
+        """Let go of the catalogue."""
         self._generation.release()
 
     def ask(self, question: Question) -> Asked:
@@ -121,15 +94,22 @@ class CallTools:
     async def run(self, asked: Asked, controls: CallControls) -> ToolOutcome:
         """Answer a question, at the latest when its tool's deadline has passed."""
         began_at = _now()
+        result = "call_ended"
         try:
-            outcome = await self._answer(asked, controls, began_at)
+            outcome = await self._outcome(asked, controls, began_at)
+            result = outcome.failure or "ok"
+        finally:
+            TOOL_RUNS.labels(asked.label, result).inc()
+            TOOL_SECONDS.labels(asked.label).observe(_now() - began_at)
+        mask = asked.tool.mask if asked.tool is not None else _NOTHING
+        secrets_met = self._generation.catalog.secrets
+        return replace(outcome, kept=mask.kept(outcome.output, asked.question.arguments, secrets_met))
+
+    async def _outcome(self, asked: Asked, controls: CallControls, began_at: float) -> ToolOutcome:
+        try:
+            return await self._answer(asked, controls, began_at)
         except ToolError as error:
-            outcome = failed(asked.tool, asked.question, error, self._generation.runner.today())
-        TOOL_RUNS.labels(asked.label, outcome.failure or "ok").inc()
-        TOOL_SECONDS.labels(asked.label).observe(_now() - began_at)
-        if asked.tool is None:
-            return replace(outcome, kept=outcome.output)
-        return replace(outcome, kept=asked.tool.mask.text(outcome.output, asked.question.arguments))
+            return failed(asked.tool, asked.question, error, self._today())
 
     async def _answer(self, asked: Asked, controls: CallControls, began_at: float) -> ToolOutcome:
         tool = asked.tool
@@ -139,73 +119,86 @@ class CallTools:
         if isinstance(tool, Builtin):
             return ToolOutcome(await builtin.run(tool, question, controls))
         running, replayed = self._run_of(tool, question, began_at)
-        if tool.spec.mode == "background":
-            running.late = True
+        if running.in_background:
             return ToolOutcome(tool.spec.accepted, replayed=replayed)
-        await self._wait(running, began_at + tool.spec.deadline_s + _GRACE_S)
+        in_time = await running.wait(began_at + tool.spec.deadline_s + _GRACE_S)
         run = running.run
-        error = run.error if running.ended else timed_out(tool, question.tool)
-        today = self._generation.runner.today()
-        outcome = ToolOutcome(run.output) if error is None else failed(tool, question, error, today)
+        error = run.error if in_time else timed_out(tool, question.tool)
+        outcome = ToolOutcome(run.output) if error is None else failed(tool, question, error, self._today())
         return replace(outcome, attempts=run.attempts, http_status=run.http_status, replayed=replayed)
 
-    def _run_of(self, tool: Webhook, question: Question, began_at: float) -> tuple[_Running, bool]:
+    def _run_of(self, tool: Webhook, question: Question, began_at: float) -> tuple[Running, bool]:
         """Return the run that answers a question, and whether it is an earlier one."""
         run_id = secrets.token_hex(16)
         if tool.idempotency is None:
             return self._begin(Run(tool, question, run_id, run_id), began_at), False
-        key = tool.idempotency.render(request.scope(question, self._generation.runner.today()))
+        key = tool.idempotency.render(request.scope(question, self._today()))
+        if question.tool != tool.spec.name:  # one entry takes several names: each is a tool of its own
+            key = f"{question.tool}:{key}"
         kept = self._kept.get((tool.label, key))
-        if kept is not None and not (kept.ended and kept.run.error is not None):
+        if kept is not None and not (kept.ended.is_set() and kept.run.error is not None):
             return kept, True
         running = self._kept[tool.label, key] = self._begin(Run(tool, question, key, run_id), began_at)
         while len(self._kept) > _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         return running, False
 
-    def _begin(self, run: Run, began_at: float) -> _Running:
-        running = _Running(run, began_at)
+    def _begin(self, run: Run, began_at: float) -> Running:
+        behind = run.webhook.spec.mode == "background"
+        running = Running(run, began_at, self._places_behind if behind else self._places, late=behind)
         self._generation.hold()
         running.task = self._spawn(self._carry_out(running))
         return running
 
-    async def _carry_out(self, running: _Running) -> None:
+    async def _carry_out(self, running: Running) -> None:
         run = running.run
         try:
-            await self._finish(run, running.deadline)
-            running.ended = True
-            if running.late and run.webhook.spec.callback_url is not None:
-                await self._generation.callbacks.tell(run, _now() - running.began_at)
-        except Exception as error:  # outermost frame: a bug of ours fails this run alone, and says so
-            log.error("tool_broke", exc_info=error)
-            run.error = ToolError("The tool broke in the gateway.", reason="internal_error")
-            running.ended = True
+            await self._finish(running)
+            latency_s = _now() - running.began_at
+            if running.late:
+                _book_late(run, latency_s)
+                if run.webhook.spec.callback_url is not None:
+                    await self._generation.callbacks.tell(run, latency_s)
         finally:
             self._generation.release()
 
-    async def _finish(self, run: Run, deadline: float) -> None:
+    async def _finish(self, running: Running) -> None:
+        """Come to a result in any case, and let those who wait have it."""
+        run = running.run
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        except TimeoutError:
-            run.error = ToolError("Too many tools run at once in this call.", reason="too_many")
-            return
-        try:
-            await self._generation.runner.finish(run, deadline)
+            if await running.take_place():
+                await self._generation.runner.finish(run, running.deadline)
+            else:
+                run.error = ToolError("Too many tools run at once in this call.", reason="too_many")
+        except asyncio.CancelledError:
+            run.error = ToolError("The tool was cancelled.", reason="cancelled")
+            raise
+        except Exception as error:  # outermost frame: a bug of ours fails this run alone, and says so
+            log.error("tool_broke", exc_info=error)
+            run.error = ToolError("The tool broke in the gateway.", reason="internal_error")
         finally:
-            self._slots.release()
+            running.give_place()
+            running.ended.set()
+            self.on_run(run)
 
-    async def _wait(self, running: _Running, until: float) -> None:
-        """Wait for a run's result; one that nobody can use later is cancelled when the waiting ends."""
-        assert running.task is not None
-        try:
-            if not running.ended:
-                await asyncio.wait({running.task}, timeout=max(0.0, until - _now()))
-        finally:
-            if not running.ended:
-                running.late = True
-                if not running.outlives:
-                    running.task.cancel()
+    def _today(self) -> datetime:
+        return self._generation.runner.today()
+
+
+def _book_late(run: Run, latency_s: float) -> None:
+    """Say what a run came to that nobody waited for: no agent will ask."""
+    label = run.webhook.label
+    TOOL_LATE_RESULTS.labels(label, run.reason or "ok").inc()
+    log.info(
+        "tool_ran_late",
+        call_id=run.question.call.call_id,
+        name=label,
+        status="error" if run.reason else "ok",
+        reason=run.reason,
+        latency_ms=round(latency_s * 1000),
+        attempts=run.attempts,
+        http_status=run.http_status,
+    )
 
 
 def checked(tool: Webhook | Builtin, question: Question) -> Question:

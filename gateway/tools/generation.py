@@ -3,23 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.egress.client import Egress
 from gateway.tools.callback import Callbacks
 from gateway.tools.catalog import Catalog
 from gateway.tools.runner import Runner
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Generation:
     """Lives until another catalogue is current and the last that holds this one has let go.
 
     Attributes:
+        egress: what its requests go out by.
         on_unused: called when nobody holds it any more; whoever makes one holds it.
     """
 
     catalog: Catalog
+    egress: Egress
     runner: Runner
     callbacks: Callbacks
-    on_unused: Callable[[], object]
+    on_unused: Callable[["Generation"], object]
     holders: int = 1
 
     def hold(self) -> None:
@@ -30,4 +33,4 @@ class Generation:
         """Let go of it."""
         self.holders -= 1
         if not self.holders:
-            self.on_unused()
+            self.on_unused(self)

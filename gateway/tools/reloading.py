@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.errors import ConfigError
 from gateway.telemetry.log import get_logger
 from gateway.tools.catalog import Catalog
+from gateway.tools.groups import task_group
 from gateway.tools.loading import Stamp, stamp
 
 log = get_logger(__name__)
@@ -37,7 +38,7 @@ class Reloader:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Watch for as long as the context is held."""
-        async with asyncio.TaskGroup() as group:
+        async with task_group() as group:
             watching = group.create_task(self._watch())
             try:
                 yield

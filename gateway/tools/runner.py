@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gateway.egress.client import Answer, Egress
+from gateway.egress.client import Answer, Egress, Outgoing
 from gateway.egress.signing import SigningKey
 from gateway.errors import EgressError, ToolError
 from gateway.tools import answer, request, retrying
@@ -26,6 +26,8 @@ class Run:
         http_status: of the last answer; 0 without one.
         output: what the agent gets when it went well.
         error: why it did not go well; None while it runs, and when it did.
+        sent: the last request.
+        got: the last answer.
     """
 
     webhook: Webhook
@@ -36,6 +38,13 @@ class Run:
     http_status: int = 0
     output: str = field(default="", repr=False)
     error: ToolError | None = None
+    sent: Outgoing | None = field(default=None, repr=False)
+    got: Answer | None = field(default=None, repr=False)
+
+    @property
+    def reason(self) -> str:
+        """Why it did not go well, as a slug; empty when it did."""
+        return self.error.reason if self.error is not None else ""
 
 
 class Runner:
@@ -72,7 +81,7 @@ class Runner:
         """
         loop = asyncio.get_running_loop()
         circuit = self._circuits.setdefault(id(run.webhook), Circuit(run.webhook.spec.breaker))
-        if not circuit.allows(loop.time()):
+        if not circuit.allows(run, loop.time()):
             run.error = _circuit_open(run)
             return
         try:
@@ -83,9 +92,9 @@ class Runner:
         except ToolError as error:
             run.error = error
         except asyncio.CancelledError:
-            circuit.gave_up()
+            circuit.gave_up(run)
             raise
-        _book(circuit, run.error, loop.time())
+        _book(circuit, run, loop.time())
 
     async def _attempts(self, run: Run, deadline: float) -> str:
         now = asyncio.get_running_loop().time
@@ -104,16 +113,16 @@ class Runner:
     async def _attempt(self, run: Run) -> str:
         today = self.today()
         attempt = request.Attempt(run.run_id, run.key, run.attempts, today, secrets.token_hex(8))
-        outgoing = request.build(run.webhook, run.question, attempt, self._signing)
+        run.sent = request.build(run.webhook, run.question, attempt, self._signing)
+        run.got, run.http_status = None, 0
         spec = run.webhook.spec
         try:
             got = await self._egress.send(
-                outgoing, connect_s=spec.connect_s, limit_bytes=spec.response.limit_kb * 1024
+                run.sent, connect_s=spec.connect_s, limit_bytes=spec.response.limit_kb * 1024
             )
         except EgressError as error:
-            run.http_status = 0
             raise _Failed(_unreachable(run, error), retrying.names_of(0, error.reason)) from None
-        run.http_status = got.status
+        run.got, run.http_status = got, got.status
         return self._read(run, got, request.scope(run.question, today))
 
     def _read(self, run: Run, got: Answer, seen: dict[str, object]) -> str:
@@ -157,11 +166,13 @@ def _unreachable(run: Run, error: EgressError) -> ToolError:
 _NOT_THE_ENDPOINTS_FAULT = frozenset({"bad_template", "refused_url", "refused_address", "bad_header"})
 
 
-def _book(circuit: Circuit, error: ToolError | None, now: float) -> None:
+def _book(circuit: Circuit, run: Run, now: float) -> None:
     """Let the circuit know; what a request of ours or the agent's got wrong says nothing of the endpoint."""
-    if error is None or (error.reason.startswith("http_") and not error.reason.startswith("http_5")):
-        circuit.succeeded()
-    elif error.reason in _NOT_THE_ENDPOINTS_FAULT:
-        circuit.gave_up()
+    reason = run.reason
+    refused = reason.startswith("http_") and not reason.startswith("http_5")
+    if not reason or refused or reason == "no_match":
+        circuit.succeeded(run)
+    elif reason in _NOT_THE_ENDPOINTS_FAULT:
+        circuit.gave_up(run)
     else:
-        circuit.failed(now)
+        circuit.failed(run, now)

@@ -17,9 +17,9 @@ from gateway.tools.callback import Callbacks
 from gateway.tools.calltools import CallTools
 from gateway.tools.catalog import Catalog
 from gateway.tools.generation import Generation
+from gateway.tools.groups import task_group
 from gateway.tools.runner import Runner
 
-_LINGER_S = 120.0  # a call whose stream broke may come back for its tools so long
 _LAST_RESULTS_S = 5.0
 
 
@@ -35,7 +35,7 @@ class Toolbox:
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[str, CallTools] = {}
-        self._leaving: dict[str, asyncio.TimerHandle] = {}
+        self._generations: set[Generation] = set()
         self._current = self._make(catalog)
 
     @property
@@ -50,33 +50,31 @@ class Toolbox:
 
     def _make(self, catalog: Catalog) -> Generation:
         egress = Egress(catalog.policy, per_host=catalog.per_host)
-        return Generation(
+        generation = Generation(
             catalog,
+            egress,
             Runner(egress, catalog.signing, _today, random.random),
             Callbacks(egress, catalog.signing, _today),
-            on_unused=lambda: self._spawn(egress.close()),
+            self._retire,
         )
+        self._generations.add(generation)
+        return generation
+
+    def _retire(self, generation: Generation) -> None:
+        self._generations.discard(generation)
+        self._spawn(generation.egress.close())
 
     def enter(self, call: CallInfo) -> CallTools:
-        """Return a call's tools, those it began with; each stream of the call enters, and leaves them."""
-        call_id = call.call_id
-        if (timer := self._leaving.pop(call_id, None)) is not None:
-            timer.cancel()
-        tools = self._calls.get(call_id)
+        """Return a call's tools: those it began with, until it leaves them at its end."""
+        tools = self._calls.get(call.call_id)
         if tools is None:
-            tools = CallTools(self._current, self._spawn, lambda: self._left(call_id))
-            self._calls[call_id] = tools
-        tools.streams += 1
+            tools = CallTools(self._current, self._spawn, lambda: self._left(call.call_id))
+            self._calls[call.call_id] = tools
         return tools
 
     def _left(self, call_id: str) -> None:
-        if not self._calls[call_id].streams:
-            loop = asyncio.get_running_loop()
-            self._leaving[call_id] = loop.call_later(_LINGER_S, self._forget, call_id)
-
-    def _forget(self, call_id: str) -> None:
-        self._leaving.pop(call_id).cancel()
-        self._calls.pop(call_id).close()
+        if (tools := self._calls.pop(call_id, None)) is not None:
+            tools.close()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
@@ -85,20 +83,22 @@ class Toolbox:
         return task
 
     async def close(self) -> None:
-        """Let go of all calls, wait a moment for results that somebody may still get, close the sockets."""
-        for call_id in list(self._leaving):
-            self._forget(call_id)
+        """Wait a moment for results that somebody may still get, then close the sockets."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_LAST_RESULTS_S)
-        for task in self._tasks:
+        left = list(self._tasks)
+        for task in left:
             task.cancel()
-        self._current.release()
+        if left:
+            await asyncio.wait(left)
+        for generation in self._generations:
+            await generation.egress.close()
 
 
 @asynccontextmanager
 async def opened(catalog: Catalog) -> AsyncIterator[Toolbox]:
     """Hold a toolbox; leave it once no call is live."""
-    async with asyncio.TaskGroup() as group:
+    async with task_group() as group:
         toolbox = Toolbox(catalog, group)
         try:
             yield toolbox

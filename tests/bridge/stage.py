@@ -285,7 +285,7 @@ class Tools:
         return self.outcome
 
     def leave(self) -> None:
-        """Count a session that is done."""
+        """Count a call that is over."""
         self.left += 1
 
 

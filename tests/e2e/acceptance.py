@@ -187,7 +187,8 @@ async def tools(calls: int) -> bool:
     say(f"agent      p50 {statistics.median(seen_ms):.1f} ms, p99 {_p99(seen_ms):.1f} ms, all four at once")
     grown_kb, more_files = looks[-1][0] - looks[1][0], looks[-1][1] - looks[1][1]
     say(f"grown by {grown_kb} kB and {more_files} files from the second round to the third")
-    return answered == [4] * len(answered) and len(endpoint.seen) == sum(answered) and _p99(runs) < 5
+    flat = grown_kb < FLAT_KB and more_files <= 0
+    return flat and answered == [4] * len(answered) and len(endpoint.seen) == sum(answered) and _p99(runs) < 5
 
 
 def _p99(values: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -29,7 +30,7 @@ class Line:
 
     def write(self, *data: bytes) -> None:
         """Write to the gateway."""
-        self.writer.writelines(data)
+        self.writer.write(b"".join(data))
 
     async def stay(self) -> None:
         """Do nothing until the gateway has had enough."""
@@ -107,11 +108,15 @@ async def _reset(line: Line) -> None:
 
 _TEXT = "200 OK\r\nContent-Type: text/plain"
 _JSON = "200 OK\r\nContent-Type: application/json"
+_LARGE: Final = json.dumps(
+    [{"name": f"guest {n}", "card": "none", "table": n} for n in range(5_000)]
+).encode()
 _RETRY: Final = {"retry": {"count": 2, "on": ["5xx", "429"], "backoff_s": 0.05}}
 
 FAULTS: Final[Mapping[str, Fault]] = {
     "json": Fault(says(_JSON, b'{"free": true}'), output='{"free": true}'),
     "text": Fault(says(_TEXT, b"free"), output="free"),
+    "large": Fault(says(_JSON, _LARGE), output=_LARGE.decode(), keys={"sensitive": ["card"]}),
     "empty": Fault(says(_JSON), output="ok"),
     "no_content": Fault(says("204 No Content\r\nContent-Length: 0"), output="ok"),
     "not_found": Fault(says("404 Not Found"), "http_404"),

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any, Final
 
 import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
 
 from gateway.telemetry import metrics
 from gateway.tools.masking import MASK
@@ -100,6 +103,21 @@ class TestAnswers:
         assert "4111" in outcome.output
         assert "4111" not in outcome.kept
         assert "4111" not in repr(outcome)
+
+    async def test_secrets_that_an_endpoint_echoes_are_kept_masked(self) -> None:
+        """An endpoint that answers with what it was sent does not put our keys into the record."""
+
+        async def echo(request: web.Request) -> web.Response:
+            return web.json_response(dict(request.headers))
+
+        auth = {"type": "bearer", "token": "${TOKEN}"}
+        async with serving(echo) as endpoint:
+            shelf = catalog(tool(endpoint.url, auth=auth), env={"TOKEN": "canary-0123456789"})
+            async with tools_of(shelf) as tools:
+                outcome = await run(tools, question())
+
+        assert "canary" in outcome.output
+        assert "canary" not in outcome.kept
 
 
 class TestTime:
@@ -220,6 +238,41 @@ class TestOnce:
 
         assert outcome.output == "free"
 
+    async def test_tools_behind_one_entry_are_told_apart(self) -> None:
+        """An entry that takes several names does not take one tool's success for another's."""
+        key = {"key": "{{ call.id }}:{{ arguments.order }}"}
+        async with (
+            serving(says("charged"), says("refunded")) as endpoint,
+            tools_of(catalog({"name": "pay_*", "url": endpoint.url, "idempotency": key})) as tools,
+        ):
+            charge = await run(tools, question("pay_charge", order=7))
+            refund = await run(tools, question("pay_refund", order=7))
+            again = await run(tools, question("pay_refund", order=7))
+
+        assert (charge.output, refund.output, again.output) == ("charged", "refunded", "refunded")
+        assert (refund.replayed, again.replayed) == (False, True)
+        keys = [seen.headers["Idempotency-Key"] for seen in endpoint.seen]
+        assert keys == [f"pay_charge:{CALL.call_id}:7", f"pay_refund:{CALL.call_id}:7"]
+
+    async def test_joined_question_does_not_wait_for_the_callback(self) -> None:
+        """The result is given when it is there, however long the office takes to hear of it."""
+        now = asyncio.get_running_loop().time
+        async with serving(after(0.2, says("once"))) as endpoint, serving(after(2.0, says())) as office:
+            entry = tool(
+                endpoint.url, idempotency=self.IDEMPOTENT, callback_url=f"{office.url}/late", deadline_s=5.0
+            )
+            async with tools_of(catalog(entry)) as tools:
+                async with asyncio.TaskGroup() as group:
+                    first = group.create_task(run(tools, question(slot="19:30")))
+                    await endpoint.asked.wait()
+                    first.cancel()
+                began_at = now()
+                outcome = await run(tools, question(tool_call_id="t-2", slot="19:30"))
+                took_s = now() - began_at
+
+        assert (outcome.output, outcome.replayed) == ("once", True)
+        assert took_s < 1.0
+
 
 class TestLate:
     """Results that are too late for the agent."""
@@ -263,6 +316,56 @@ class TestLate:
                 await run(tools, question())
 
         assert office.seen == []
+
+    async def test_what_nobody_waits_for_takes_nobodys_place(self) -> None:
+        """A call's tools in the background, and those that are late, do not keep it from asking others."""
+        async with (
+            serving(after(2.0, says())) as slow,
+            serving(says("quick")) as quick,
+            tools_of(
+                catalog(
+                    {"name": "behind", "url": slow.url, "mode": "background"},
+                    {"name": "late", "url": slow.url, "deadline_s": 0.05, "callback_url": "https://x.test/"},
+                    {"name": "quick", "url": quick.url, "deadline_s": 0.5},
+                    calls={"parallel": 1},
+                )
+            ) as tools,
+        ):
+            outcomes = [
+                (await run(tools, question(name, str(number)))).failure
+                for number, name in enumerate(["behind", "behind", "late", "quick"])
+            ]
+
+        assert outcomes == ["", "", "timeout", ""]
+
+    async def test_late_results_are_logged_and_counted(self) -> None:
+        """Nobody asks for what a tool in the background came to: the log says it, and a metric of its own."""
+        label = {"tool": "behind", "result": "http_500"}
+        count = partial(metrics.REGISTRY.get_sample_value, "gateway_tool_late_results_total", label)
+        before = count() or 0.0
+        with capture_logs() as lines:
+            async with serving(says(status=500)) as endpoint:
+                shelf = catalog({"name": "behind", "url": endpoint.url, "mode": "background"})
+                async with tools_of(shelf) as tools:
+                    await run(tools, question("behind"))
+
+        (line,) = [line for line in lines if line["event"] == "tool_ran_late"]
+        assert (line["name"], line["reason"], line["http_status"]) == ("behind", "http_500", 500)
+        assert count() == before + 1
+
+    async def test_question_that_the_call_did_not_outlive_is_counted(self) -> None:
+        """A run that ends with its call has a place in the metric as well."""
+        before = counted("book", "call_ended")
+        async with (
+            serving(after(5.0, says())) as endpoint,
+            tools_of(catalog(tool(endpoint.url))) as tools,
+            asyncio.TaskGroup() as group,
+        ):
+            asking = group.create_task(run(tools, question()))
+            await endpoint.asked.wait()
+            asking.cancel()
+
+        assert counted("book", "call_ended") == before + 1
 
     async def test_late_failure_is_told_too(self) -> None:
         """What was promised to the caller in the background may fail, and somebody has to know."""

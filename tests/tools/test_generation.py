@@ -7,12 +7,12 @@ from gateway.tools.generation import Generation
 
 def test_it_ends_when_the_last_holder_lets_go() -> None:
     """Whoever made it holds it too; the end is told once."""
-    ends: list[str] = []
+    ends: list[Generation] = []
     nothing = cast(Any, None)
-    generation = Generation(nothing, nothing, nothing, on_unused=lambda: ends.append("unused"))
+    generation = Generation(nothing, nothing, nothing, nothing, ends.append)
     generation.hold()
     generation.release()
     before = list(ends)
     generation.release()
 
-    assert (before, ends) == ([], ["unused"])
+    assert (before, ends) == ([], [generation])

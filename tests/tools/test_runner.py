@@ -108,6 +108,26 @@ async def test_endpoint_that_is_not_there_is_tried_again_as_well() -> None:
     assert (run.error.reason, run.attempts, run.http_status) == ("connect", 3, 0)
 
 
+async def test_answer_without_the_part_that_is_picked_is_no_failure_of_the_endpoint() -> None:
+    """It answered, and may well be right that there is nothing: its circuit stays closed."""
+    async with serving(says('{"customer": null}', content_type="application/json")) as endpoint:
+        shelf = catalog(
+            {"name": "b", "url": endpoint.url, "response": {"pick": "$.order"}, "breaker": {"failures": 1}}
+        )
+        tool = shelf.find("b", CALL.agent_id)
+        assert isinstance(tool, Webhook)
+        egress = Egress(shelf.policy)
+        try:
+            runner = Runner(egress, (), lambda: datetime.now(UTC), lambda: 0.0)
+            runs = [Run(tool, question("b"), "k", "r" * 32) for _ in range(3)]
+            for run in runs:
+                await runner.finish(run, asyncio.get_running_loop().time() + 1.0)
+        finally:
+            await egress.close()
+
+    assert [run.reason for run in runs] == ["no_match"] * 3
+
+
 async def test_template_that_cannot_be_filled_sends_nothing() -> None:
     """The agent left something out: it is told, and the endpoint is not to blame."""
     run, seen = await ran(headers={"X-Size": "{{ arguments.size }}"}, breaker={"failures": 1})

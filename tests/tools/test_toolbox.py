@@ -7,7 +7,7 @@ import pytest
 
 from gateway.tools import toolbox as module
 from gateway.tools.toolbox import opened
-from tests.tools.workshop import CALL, after, catalog, question, run, says, serving
+from tests.tools.workshop import CALL, Endpoint, after, catalog, question, run, says, serving
 
 
 def named(url: str, answer: str) -> dict[str, object]:
@@ -38,41 +38,29 @@ async def test_call_that_comes_back_finds_its_own_tools() -> None:
     ):
         first = toolbox.enter(CALL)
         await run(first, question())
-        first.leave()
         toolbox.replace(catalog({**named(endpoint.url, "new"), **key}))
         again = toolbox.enter(CALL)
         outcome = await run(again, question(tool_call_id="t-2"))
         again.leave()
 
+    assert again is first
     assert (outcome.output, outcome.replayed) == ("once", True)
 
 
-async def test_two_streams_of_one_call_share_its_tools() -> None:
-    """The second stream may come before the first has said that it is over."""
-    async with opened(catalog()) as toolbox:
-        first, second = toolbox.enter(CALL), toolbox.enter(CALL)
-        first.leave()
-        third = toolbox.enter(CALL)
-        second.leave()
-        third.leave()
-
-    assert first is second is third
-
-
-async def test_call_is_forgotten_when_it_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A while after its last stream a call's tools are gone, and with them the catalogue nobody else has."""
-    monkeypatch.setattr(module, "_LINGER_S", 0.01)
+async def test_call_that_is_over_is_forgotten() -> None:
+    """At the end of a call its tools are gone, and with them the catalogue that nobody else has."""
     async with serving() as endpoint, opened(catalog(named(endpoint.url, "old"))) as toolbox:
         tools = toolbox.enter(CALL)
         await run(tools, question())
         toolbox.replace(catalog())
+        before = tools._generation.holders
         tools.leave()
-        await asyncio.sleep(0.05)
+        tools.leave()
         again = toolbox.enter(CALL)
         again.leave()
 
     assert again is not tools
-    assert tools._generation.holders == 0
+    assert (before, tools._generation.holders) == (1, 0)
 
 
 async def test_late_results_are_waited_for_at_the_end() -> None:
@@ -100,3 +88,19 @@ async def test_what_takes_too_long_at_the_end_is_cut(monkeypatch: pytest.MonkeyP
         tools.leave()
 
     assert outcome.failure == ""
+
+
+async def test_error_of_whoever_holds_it_comes_out_as_it_is() -> None:
+    """Not wrapped in a group, nor followed by another of ours, even while something runs."""
+
+    async def break_off(endpoint: Endpoint) -> None:
+        async with opened(catalog({**named(endpoint.url, "x"), "deadline_s": 0.2})) as toolbox:
+            tools = toolbox.enter(CALL)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(run(tools, question()))
+                await endpoint.asked.wait()
+            raise LookupError("mine")
+
+    async with serving(after(5.0, says())) as endpoint:
+        with pytest.raises(LookupError, match="mine"):
+            await break_off(endpoint)
