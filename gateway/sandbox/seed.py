@@ -5,9 +5,13 @@ PURE.
 
 from datetime import datetime, timedelta
 
+from gateway.audio import wav
+from gateway.audio.pcm import from_bytes
 from gateway.sandbox import documents
 from gateway.sandbox.catalog import Entry
 from gateway.sandbox.documents import MAIN_ORGANIZATION, Document
+from gateway.sandbox.signals import sine
+from gateway.sandbox.stage import RATE_HZ
 from gateway.sandbox.stamps import stamp
 from gateway.sandbox.store import Tables
 
@@ -18,7 +22,10 @@ SPARE_NUMBER = "00000000-0000-4000-8000-000000002002"
 TRUNK = "00000000-0000-4000-8000-000000003001"
 ASSIGNMENT = "00000000-0000-4000-8000-000000003101"
 
-_AGENTS: tuple[tuple[str, Document], ...] = (
+_RECORDED = (from_bytes(sine(440.0, 0.5, -18.0)), from_bytes(sine(660.0, 0.5, -18.0)))
+"""What is heard of the first call: the caller on the left, the agent on the right."""
+
+AGENTS: tuple[tuple[str, Document], ...] = (
     (
         BISTRO,
         {
@@ -92,13 +99,14 @@ def plant_agent(tables: Tables, agent_id: str, fields: Document, moment: datetim
 
 def _plant_example(tables: Tables, moment: datetime) -> None:
     at = stamp(moment)
-    for agent_id, fields in _AGENTS:
+    for agent_id, fields in AGENTS:
         plant_agent(tables, agent_id, fields, moment)
         draft = documents.version(version_id(agent_id, 2), agent_id, at, "draft")
         tables.put("version", draft, MAIN_ORGANIZATION)
     for document in (*_numbers(at), *_calls(moment)):
         kind: documents.Kind = "number" if "phone_number" in document else "call"
         tables.put(kind, document, MAIN_ORGANIZATION)
+    tables.put_recording(_call_id(1), wav.stereo(*_RECORDED, RATE_HZ))
     tables.put("trunk", _trunk(at), MAIN_ORGANIZATION)
     assignment = {"id": ASSIGNMENT, "agent_id": BISTRO, "sip_trunk_id": TRUNK, "number": "100"}
     tables.put("assignment", {**assignment, "created_at": at}, MAIN_ORGANIZATION)
@@ -137,6 +145,10 @@ def _trunk(at: str) -> Document:
     }
 
 
+def _call_id(number: int) -> str:
+    return f"00000000-0000-4000-8000-00000000400{number}"
+
+
 def _calls(moment: datetime) -> list[Document]:
     calls = []
     for number, (source, reason, party, seconds, said) in enumerate(_CALLS, start=1):
@@ -155,7 +167,7 @@ def _calls(moment: datetime) -> list[Document]:
         ]
         calls.append(
             {
-                "id": f"00000000-0000-4000-8000-00000000400{number}",
+                "id": _call_id(number),
                 "agent_id": BISTRO,
                 "graph_version_id": version_id(BISTRO),
                 "organization_id": MAIN_ORGANIZATION,

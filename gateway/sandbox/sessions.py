@@ -1,5 +1,6 @@
 """Connections that are open and those that were: upgrades, live sessions, records of the past."""
 
+import asyncio
 from collections import deque
 from uuid import uuid4
 
@@ -56,7 +57,7 @@ class Sessions:
             return upgraded
         record = SessionRecord(subject.call_id, subject.agent_name, opening)
         self.records.append(record)
-        log = CallLog(store, subject, request.loop.time())
+        log = CallLog(store, subject, asyncio.get_running_loop().time())
         session = Session(upgraded, request.transport, script, switches, record, log)
         self._live.add(session)
         try:

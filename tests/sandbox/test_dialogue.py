@@ -50,6 +50,8 @@ class Diary:
         self.calls: list[tuple[str, tuple[Argument, ...]]] = []
         self.cues: list[tuple[float, Cue]] = []
         self.hung_up = False
+        self.answers: dict[str, tuple[object, str]] = {}
+        self.tags: list[str] = []
 
     def say(self, text: str, now: float) -> None:
         """Note a text."""
@@ -64,6 +66,14 @@ class Diary:
         cue = Cue(act)
         self.cues.append((when, cue))
         return cue
+
+    def learned(self, slot: str, value: object, phrase: str) -> None:
+        """Note an answer."""
+        self.answers[slot] = (value, phrase)
+
+    def tag(self, tag: str) -> None:
+        """Note a tag."""
+        self.tags.append(tag)
 
     def hang_up(self) -> None:
         """Note the end."""

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,7 +8,9 @@ import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from gateway.errors import ConfigError
+from gateway.sandbox.faculties import recorded
 from gateway.sandbox.scripted import Silent
+from gateway.sandbox.seed import version_id
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.signals import sine
 from gateway.sandbox.switches import Switches
@@ -87,7 +90,7 @@ async def test_token_opens_one_connection(client: Client) -> None:
 async def test_whole_request_of_the_contract_is_taken(client: Client) -> None:
     """Every documented field is accepted, and what it says reaches the session."""
     token = await client.token(
-        version_id=AGENT,
+        version_id=version_id(AGENT),
         chat_id=AGENT,
         transport="websocket",
         first_message="Bonjour",
@@ -154,14 +157,20 @@ async def test_webrtc_is_not_configured(client: Client) -> None:
     )
 
 
-async def test_speaking_agent_without_its_extra_is_503(
+async def test_speaking_agent_without_its_extra_plays_recorded_lines(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the extra the token is refused with what to install, not the call with silence."""
+    """Without the extra a talking agent greets all the same, with a voice from the package."""
     monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
-    status, answer = await client.ask({"agent_id": client.sandbox.agent_id("table_booking")})
-    assert status == 503
-    assert "pip install 'vatel-gateway[demo]'" in answer["error"]
+    client.sandbox.set_switches("table_booking", Switches(interim=False, pace=0.0))
+    socket = await client.open(await client.token(client.sandbox.agent_id("table_booking")))
+    await socket.receive()
+    audio = b""
+    while (message := (await socket.receive()).json())["type"] == "response_audio":
+        audio += base64.b64decode(message["data"]["audio"])
+    assert message["data"]["text"] == "Hello, this is Vatel Bistro. How can I help you?"
+    assert audio == recorded(message["data"]["text"])
+    await socket.close()
 
 
 async def test_warm_up_without_the_extra_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,9 +263,9 @@ def test_agents_are_found_by_name() -> None:
 def test_added_agent_gets_the_next_id_and_a_known_name_keeps_its_own() -> None:
     """New names extend the catalog, old ones are replaced in place."""
     sandbox = Sandbox()
-    assert sandbox.add("mine", Silent()).endswith("11")
+    assert sandbox.add("mine", Silent()).endswith("12")
     assert sandbox.add("echo", Silent()) == AGENT
-    assert len(sandbox.agents) == 11
+    assert len(sandbox.agents) == 12
 
 
 def test_switch_is_for_all_agents_or_for_one() -> None:

@@ -113,7 +113,7 @@ class NumberImport(msgspec.Struct, kw_only=True):
     """Body of POST /v1/twilio/numbers."""
 
     phone_number: Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
-    account_sid: Annotated[str, msgspec.Meta(pattern=r"^AC")]
+    account_sid: Annotated[str, msgspec.Meta(pattern=r"^AC[0-9a-fA-F]{32}$")]
     auth_token: _NOT_EMPTY = msgspec.field()
     label: str = ""
 

@@ -52,7 +52,7 @@ def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name)
     if text is None:
         return default
-    if not _WHOLE.fullmatch(text) or len(text) > 18:
+    if not _WHOLE.fullmatch(text) or len(text) > 100:
         raise Refusal(400, f"{name}: not a whole number from 1 on")
     return int(text)
 
