@@ -70,7 +70,10 @@ def _tighten_agent(fields: dict[str, Any]) -> None:
 
 
 def _tighten_queries(paths: dict[str, Any]) -> None:
-    limits = {"date_from": {"format": "date-time"}, "date_to": {"format": "date-time"}}
+    limits: dict[str, dict[str, object]] = {
+        "date_from": {"format": "date-time"},
+        "date_to": {"format": "date-time"},
+    }
     limits |= {"search": {"maxLength": 256}, "tag": {"maxLength": 128}}
     limits |= {"agent_ids": {"pattern": "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"}}
     for parameter in paths["/v1/calls"]["get"]["parameters"]:
