@@ -37,10 +37,10 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def __post_init__(self) -> None:
         if self.status and not 400 <= self.status <= 599:
             raise ValueError("status: give 400 to 599, or 0")
-        if not (
-            0 <= self.delay_s <= 600 and 0 <= self.share <= 1 and self.times >= 0 and self.retry_after_s >= 0
-        ):
-            raise ValueError("delay_s is 0 to 600, share 0 to 1, times and retry_after_s are not negative")
+        if not (0 <= self.delay_s <= 600 and 0 <= self.share <= 1):
+            raise ValueError("delay_s: give 0 to 600; share: 0 to 1")
+        if min(self.times, self.retry_after_s) < 0:
+            raise ValueError("times and retry_after_s: not less than 0")
 
 
 @dataclass(slots=True)
@@ -48,6 +48,12 @@ class _Active:
     rule: Rule
     met: int = 0
     applied: int = 0
+
+    @property
+    def left(self) -> Rule:
+        """The rule, with what is left of its times."""
+        times = self.rule.times - self.applied if self.rule.times else 0
+        return msgspec.structs.replace(self.rule, times=times)
 
 
 class HttpFaults:
@@ -59,12 +65,7 @@ class HttpFaults:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, with what is left of their times."""
-        return tuple(
-            msgspec.structs.replace(active.rule, times=active.rule.times - active.applied)
-            if active.rule.times
-            else active.rule
-            for active in self._active
-        )
+        return tuple(active.left for active in self._active)
 
     def add(self, rule: Rule) -> None:
         """Put a rule in force, behind those there are."""

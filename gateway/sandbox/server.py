@@ -22,7 +22,7 @@ from gateway.sandbox.sessions import GOODBYE_S, Sessions
 from gateway.sandbox.stage import Script
 from gateway.sandbox.store import Store, Tables
 from gateway.sandbox.switches import Switches, with_switch
-from gateway.sandbox.talker import Talker
+from gateway.sandbox.talker import Talker, conversation
 from gateway.sandbox.tokens import Tokens
 from gateway.speech import extra
 
@@ -119,9 +119,10 @@ class Sandbox:
         Raises:
             ConfigError: an agent's grammar or voice does not exist.
         """
-        for entry in self.agents:
-            if isinstance(entry.script, Talker) and extra.available():
-                await asyncio.to_thread(entry.script.warm_up)
+        scripts = [entry.script for entry in self.agents]
+        for script in (*scripts, Talker(scenario=conversation())):
+            if isinstance(script, Talker) and extra.available():
+                await asyncio.to_thread(script.warm_up)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; :attr:`url` is set then.

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -34,6 +35,8 @@ _FLAGS: Final = (
     "--window-size=900,1000",
 )
 _PATIENCE_S: Final = 20.0
+_BEAT_S: Final = 0.1
+_LISTENING: Final = re.compile(r"DevTools listening on ws://([^/]+)/")
 
 
 def installed() -> str | None:
@@ -96,14 +99,16 @@ class Page:
 
     async def until(self, expression: str, patience_s: float = _PATIENCE_S) -> None:
         """Wait until an expression is true."""
-        async with asyncio.timeout(patience_s):
-            while not await self.read(expression):
-                await asyncio.sleep(0.1)
+        for _ in range(round(patience_s / _BEAT_S)):
+            if await self.read(expression):
+                return
+            await asyncio.sleep(_BEAT_S)
+        raise AssertionError(f"not within {patience_s} s: {expression}; console: {self.complaints}")
 
     async def screenshot(self, path: Path) -> None:
         """Take a picture."""
         picture = await self.command("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(picture["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(picture["data"]))
 
 
 @asynccontextmanager
@@ -114,11 +119,11 @@ async def opened(chromium: str, url: str, voice: Path) -> AsyncIterator[Page]:
             *(chromium, *_FLAGS, f"--user-data-dir={profile}"),
             *(f"--use-file-for-fake-audio-capture={voice}%noloop", "about:blank"),
             stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
         try:
             async with (
-                connect(await _target(Path(profile)), max_size=None, compression=None) as socket,
+                connect(await _target(process), max_size=None, compression=None) as socket,
                 asyncio.TaskGroup() as tasks,
             ):
                 page = Page(socket)
@@ -134,18 +139,15 @@ async def opened(chromium: str, url: str, voice: Path) -> AsyncIterator[Page]:
             await process.wait()
 
 
-async def _target(profile: Path) -> str:
+async def _target(process: asyncio.subprocess.Process) -> str:
     """Return where the browser's first page can be driven."""
-    port_file = profile / "DevToolsActivePort"
-    async with asyncio.timeout(_PATIENCE_S):
-        while not port_file.exists() or "\n" not in port_file.read_text():
-            await asyncio.sleep(0.05)
-        port = port_file.read_text().split("\n")[0]
-        async with aiohttp.ClientSession() as http:
-            while True:
-                async with http.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                    pages = [one for one in await answer.json() if one["type"] == "page"]
-                if pages:
-                    url: str = pages[0]["webSocketDebuggerUrl"]
-                    return url
-                await asyncio.sleep(0.05)
+    assert process.stderr is not None
+    said = ""
+    async with asyncio.timeout(_PATIENCE_S), aiohttp.ClientSession() as http:
+        while (found := _LISTENING.search(said)) is None:
+            said = (await process.stderr.readline()).decode()
+            assert said, "the browser has left"
+        async with http.get(f"http://{found[1]}/json/list") as answer:
+            pages = [one for one in await answer.json() if one["type"] == "page"]
+        url: str = pages[0]["webSocketDebuggerUrl"]
+        return url

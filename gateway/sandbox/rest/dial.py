@@ -112,14 +112,9 @@ def _let_it_run(api: Api, call: Document, first_message: str, organization_id: s
         api.store.note(lambda tables: tables.put("call", document, organization_id))
 
     def answer() -> None:
-        said = {
-            "index": 0,
-            "role": "assistant",
-            "type": "message",
-            "message": first_message,
-            "createdAt": at(),
-        }
-        write({"status": "in_progress", "started_at": at(), "transcript": {"entries": [said]}})
+        said = {"index": 0, "role": "assistant", "type": "message", "message": first_message}
+        entries = [{**said, "createdAt": at()}] if first_message else []
+        write({"status": "in_progress", "started_at": at(), "transcript": {"entries": entries}})
 
     def end() -> None:
         api.outbound.difference_update(timers)
