@@ -3,11 +3,12 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.sandbox import cli
+from gateway.sandbox import cli, seed
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.talker import Talker
 from gateway.speech import extra, tts
@@ -112,3 +113,44 @@ async def test_switch_that_does_not_fit_is_one_line_with_the_fix(
     shown = capsys.readouterr()
     assert shown.err.startswith(f"sandbox: {said}")
     assert (shown.err.count("\n"), shown.out) == (1, "")
+
+
+def test_introduction_tells_every_way_in() -> None:
+    """The talk page with the key behind the #, both SDKs with their URLs, and a fault on demand."""
+    sandbox = Sandbox(api_key="key")
+    sandbox.url = "http://127.0.0.1:1234"
+    text = cli.introduction(sandbox)
+    for line in (
+        "http://127.0.0.1:1234/talk#key=key",
+        'Client(api_key="key", base_url="http://127.0.0.1:1234")',
+        'new Client({ getToken: () => "key", baseUrl: "http://127.0.0.1:1234" })',
+        'baseUrl: "http://127.0.0.1:1234" });',
+        'curl -H "Authorization: Bearer key"',
+        seed.BISTRO,
+    ):
+        assert line in text
+
+
+def test_introduction_without_speech_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The talking agents play recorded lines: people should know why, and what to install."""
+    monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
+    assert "pip install 'vatel-gateway[demo]'" in cli.introduction(Sandbox())
+
+
+def test_fixed_options_are_taken() -> None:
+    """Host, port, key, database and reset are what scripts rely on."""
+    words = "--host 0.0.0.0 --port 1 --api-key k --database box.db --reset --webrtc-url wss://m"
+    args = arguments(*words.split())
+    assert (args.host, args.port, args.api_key) == ("0.0.0.0", 1, "k")
+    assert (args.database, args.reset, args.webrtc_url) == (Path("box.db"), True, "wss://m")
+    assert (arguments().database, arguments().reset, arguments().webrtc_url) == (None, False, "")
+
+
+async def test_database_that_is_none_is_status_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on stderr says what is wrong, and the file is left alone."""
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Ada, " * 100)
+    assert await cli.run(arguments("--port", "0", "--database", str(path))) == 2
+    assert capsys.readouterr().err.startswith(f"sandbox: --database {path}: ")

@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -378,3 +379,59 @@ async def test_agent_that_is_none_is_refused(client: Client) -> None:
     assert await client.show("echo") == (400, b"")
     status, body = await client.show(AGENT.replace("8000", "8001"))
     assert (status, json.loads(body)) == (404, {"error": "agent not found"})
+
+
+async def test_switches_are_drawn_with_the_token(client: Client) -> None:
+    """What is switched between token and connection is for later sessions."""
+    token = await client.token()
+    client.sandbox.switch("echo.upgrade_status=503")
+    socket = await client.open(token)
+    assert (await socket.receive()).json()["type"] == "session_started"
+    await socket.close()
+
+
+async def test_agent_added_while_it_runs_can_be_called(client: Client) -> None:
+    """It is there for REST and for tokens at once."""
+    agent_id = client.sandbox.add("late", Silent())
+    assert (await client.show(agent_id))[0] == 200
+    socket = await client.open(await client.token(agent_id))
+    assert (await socket.receive()).json()["type"] == "session_started"
+    await socket.close()
+
+
+async def test_changed_first_message_is_what_the_agent_says(client: Client) -> None:
+    """PATCH on an agent with a script replaces what it says first."""
+    agent_id = client.sandbox.agent_id("greeter")
+    url = f"{client.sandbox.url}/v1/agents/{agent_id}"
+    async with client._http.patch(url, json={"first_message": "Salut."}, headers=BEARER) as answer:
+        assert answer.status == 200
+    socket = await client.open(await client.token(agent_id))
+    texts: list[str] = []
+    while not texts:
+        message = (await socket.receive()).json()
+        if message["type"] == "response_text":
+            texts.append(message["data"]["text"])
+    assert texts == ["Salut."]
+    await socket.close()
+
+
+async def test_key_given_takes_the_place_of_the_databases(tmp_path: Path) -> None:
+    """Without one given the database's is good again; what is given stays."""
+    path = tmp_path / "box.db"
+    keys = []
+    for given in ("first", None, "second", None):
+        sandbox = Sandbox(api_key=given, database=path)
+        await sandbox.start()
+        keys.append(sandbox.api_key)
+        await sandbox.stop()
+    assert keys == ["first", "first", "second", "second"]
+
+
+async def test_database_in_use_by_nobody_is_needed(tmp_path: Path) -> None:
+    """A file that is no database stops the start with a reason; the sandbox can be stopped all the same."""
+    path = tmp_path / "box.db"
+    path.write_text("Dear Ada, " * 100)
+    sandbox = Sandbox(database=path)
+    with pytest.raises(ConfigError, match="--database"):
+        await sandbox.start()
+    await sandbox.stop()
