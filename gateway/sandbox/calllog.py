@@ -9,7 +9,7 @@ from gateway.sandbox.documents import Document
 from gateway.sandbox.stage import RATE_HZ
 from gateway.sandbox.stamps import Calendar
 from gateway.sandbox.store import Store, Tables
-from gateway.sandbox.tape import Tape
+from gateway.sandbox.tape import Shelf, Tape
 from gateway.vatel.messages import Interruption, ResponseAudio, ServerMessage
 
 
@@ -18,12 +18,13 @@ class CallLog:
 
     Args:
         now: the loop's clock.
+        shelf: room for the recording, shared with other sessions.
     """
 
-    def __init__(self, store: Store, subject: Subject, now: float) -> None:
+    def __init__(self, store: Store, subject: Subject, now: float, shelf: Shelf | None = None) -> None:
         self._store = store
         self._subject = subject
-        self._tape = Tape(now)
+        self._tape = Tape(now, shelf)
         self.sheet = CallSheet(subject, Calendar(datetime.now(UTC), now), now, self._keep)
 
     def _keep(self, document: Document) -> None:
@@ -51,6 +52,7 @@ class CallLog:
 
         def record(tables: Tables) -> None:
             caller, agent = tape.tracks(now)
+            tape.discard()
             if len(caller) or len(agent):
                 tables.put_recording(call_id, wav.stereo(caller, agent, RATE_HZ))
 

@@ -12,6 +12,7 @@ from gateway.sandbox.session import Session, SessionRecord
 from gateway.sandbox.stage import Exit, Opening, Script
 from gateway.sandbox.store import Store
 from gateway.sandbox.switches import Switches
+from gateway.sandbox.tape import Shelf
 
 _MAX_MESSAGE_BYTES = 1024 * 1024
 _KEPT_RECORDS = 1_000
@@ -25,6 +26,7 @@ class Sessions:
     def __init__(self) -> None:
         self.records: deque[SessionRecord] = deque(maxlen=_KEPT_RECORDS)
         self._live: set[Session] = set()
+        self._shelf = Shelf()
 
     @property
     def live(self) -> tuple[Session, ...]:
@@ -57,7 +59,7 @@ class Sessions:
             return upgraded
         record = SessionRecord(subject.call_id, subject.agent_name, opening)
         self.records.append(record)
-        log = CallLog(store, subject, asyncio.get_running_loop().time())
+        log = CallLog(store, subject, asyncio.get_running_loop().time(), self._shelf)
         session = Session(upgraded, request.transport, script, switches, record, log)
         self._live.add(session)
         try:

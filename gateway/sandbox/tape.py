@@ -46,15 +46,36 @@ class _Track:
         return line
 
 
+class Shelf:
+    """Bounds what all tapes hold together. Lives as long as the sandbox."""
+
+    def __init__(self, room_bytes: int = 1024**3) -> None:
+        self.room_bytes = room_bytes
+
+    def take(self, size: int) -> bool:
+        """Take room for audio, if there is some."""
+        if size > self.room_bytes:
+            return False
+        self.room_bytes -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Give room back."""
+        self.room_bytes += size
+
+
 class Tape:
     """Records a session. Lives as long as it.
 
     Args:
         now: when it starts, seconds.
+        shelf: what it shares its room with; without room it records no more.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, shelf: Shelf | None = None) -> None:
         self._start = now
+        self._shelf = shelf or Shelf()
+        self._taken = 0
         self._caller, self._agent = _Track(), _Track()
         self._odd = b""
 
@@ -75,14 +96,11 @@ class Tape:
         self._agent.cut(self._position(now))
         self._odd = b""
 
-    def heard_ms(self, now: float) -> int:
-        """Return how long the agent's side is by now."""
-        return min(self._agent.end, self._position(now)) * 1000 // RATE_HZ
-
     def _add(self, track: _Track, at: int, audio: bytes) -> None:
         if track.end > at or (at - track.end < _SLACK_S * RATE_HZ and track.pieces):
             at = track.end
-        if audio and at + len(audio) // 2 <= LONGEST_S * RATE_HZ:
+        if audio and at + len(audio) // 2 <= LONGEST_S * RATE_HZ and self._shelf.take(len(audio)):
+            self._taken += len(audio)
             track.add(at, audio)
 
     def _position(self, now: float) -> int:
@@ -92,3 +110,9 @@ class Tape:
         """Return caller and agent at the end, what was never heard cut off: int16, shape (n,), 24 kHz."""
         self.interrupted(now)
         return self._caller.samples(), self._agent.samples()
+
+    def discard(self) -> None:
+        """Let go of what was recorded."""
+        self._shelf.give_back(self._taken)
+        self._taken = 0
+        self._caller, self._agent = _Track(), _Track()

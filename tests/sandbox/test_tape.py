@@ -1,7 +1,7 @@
 import numpy as np
 
 from gateway.audio.pcm import Pcm, to_bytes
-from gateway.sandbox.tape import LONGEST_S, Tape
+from gateway.sandbox.tape import LONGEST_S, Shelf, Tape
 
 FRAME_S = 0.02
 
@@ -94,3 +94,20 @@ def test_recording_has_a_longest() -> None:
     tape.caller(level(8, FRAME_S), LONGEST_S + 1.0)
     caller, _ = tape.tracks(LONGEST_S + 2.0)
     assert len(caller) == 480
+
+
+def test_tapes_share_their_room() -> None:
+    """When the shelf is full nobody records any more, until a tape is let go of."""
+    shelf = Shelf(room_bytes=2_500)
+    one, other = Tape(0.0, shelf), Tape(0.0, shelf)
+    one.caller(level(7, FRAME_S), FRAME_S)
+    other.caller(level(8, FRAME_S), FRAME_S)
+    other.caller(level(8, FRAME_S), 2 * FRAME_S)
+    assert [len(tape.tracks(1.0)[0]) for tape in (one, other)] == [480, 480]
+    one.discard()
+    assert shelf.room_bytes == 1_540
+    other.caller(level(8, FRAME_S), 2 * FRAME_S)
+    assert [len(tape.tracks(1.0)[0]) for tape in (one, other)] == [0, 960]
+    other.discard()
+    other.discard()
+    assert shelf.room_bytes == 2_500
