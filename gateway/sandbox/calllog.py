@@ -49,10 +49,10 @@ class CallLog:
         """Close the call and keep its recording; what nobody was played is not on it."""
         self.sheet.ended(reason, now)
         tape, call_id = self._tape, self._subject.call_id
+        tape.release()
 
         def record(tables: Tables) -> None:
             caller, agent = tape.tracks(now)
-            tape.discard()
             if len(caller) or len(agent):
                 tables.put_recording(call_id, wav.stereo(caller, agent, RATE_HZ))
 

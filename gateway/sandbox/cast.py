@@ -1,7 +1,4 @@
-"""Who plays an agent: the script it came with, or, for one made by REST, a conversation of its own.
-
-PURE.
-"""
+"""Who plays an agent: the script it came with, or, for one made by REST, a conversation of its own."""
 
 from dataclasses import dataclass
 

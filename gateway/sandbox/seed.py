@@ -1,7 +1,4 @@
-"""What a new sandbox holds: an organization, agents made by REST, numbers, a trunk, calls of the past.
-
-PURE.
-"""
+"""What a new sandbox holds: an organization, agents made by REST, numbers, a trunk, calls of the past."""
 
 from datetime import datetime, timedelta
 

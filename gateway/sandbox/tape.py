@@ -111,8 +111,7 @@ class Tape:
         self.interrupted(now)
         return self._caller.samples(), self._agent.samples()
 
-    def discard(self) -> None:
-        """Let go of what was recorded."""
+    def release(self) -> None:
+        """Give the shelf its room back: what was recorded is about to be written."""
         self._shelf.give_back(self._taken)
         self._taken = 0
-        self._caller, self._agent = _Track(), _Track()

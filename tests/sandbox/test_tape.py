@@ -97,17 +97,17 @@ def test_recording_has_a_longest() -> None:
 
 
 def test_tapes_share_their_room() -> None:
-    """When the shelf is full nobody records any more, until a tape is let go of."""
+    """When the shelf is full nobody records any more, until a tape gives its room back."""
     shelf = Shelf(room_bytes=2_500)
     one, other = Tape(0.0, shelf), Tape(0.0, shelf)
     one.caller(level(7, FRAME_S), FRAME_S)
     other.caller(level(8, FRAME_S), FRAME_S)
     other.caller(level(8, FRAME_S), 2 * FRAME_S)
     assert [len(tape.tracks(1.0)[0]) for tape in (one, other)] == [480, 480]
-    one.discard()
+    one.release()
     assert shelf.room_bytes == 1_540
     other.caller(level(8, FRAME_S), 2 * FRAME_S)
-    assert [len(tape.tracks(1.0)[0]) for tape in (one, other)] == [0, 960]
-    other.discard()
-    other.discard()
+    assert [len(tape.tracks(1.0)[0]) for tape in (one, other)] == [480, 960]
+    other.release()
+    other.release()
     assert shelf.room_bytes == 2_500
