@@ -52,7 +52,7 @@ class Admin:
         self._sessions = sessions
 
     async def list_agents(self, _request: web.Request) -> web.Response:
-        """Answer with every agent of the sandbox's own organization, and its switches."""
+        """Answer with every agent, of any organization, and its switches."""
         agents = await self._api.store.run(lambda tables: tables.of("agent"))
         return page(
             [

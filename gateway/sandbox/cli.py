@@ -8,7 +8,9 @@ from pathlib import Path
 
 from gateway.errors import ConfigError
 from gateway.sandbox import seed
+from gateway.sandbox.scenario import Scenario, load
 from gateway.sandbox.server import Sandbox
+from gateway.sandbox.talker import Talker
 from gateway.speech import extra
 
 _UNNOTICED_S = 0.3
@@ -61,6 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--webrtc-url", default="", metavar="URL", help="what WebRTC clients are told (default: 503)"
     )
     parser.add_argument(
+        "--scenario",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="offer an agent that follows this scenario (TOML), under its name; may be repeated",
+    )
+    parser.add_argument(
         "--switch",
         action="append",
         default=[],
@@ -76,6 +86,9 @@ async def run(args: argparse.Namespace) -> int:
         api_key=args.api_key, database=args.database, reset=args.reset, webrtc_url=args.webrtc_url
     )
     try:
+        for path in args.scenario:
+            scenario = await asyncio.to_thread(_scenario, path)
+            sandbox.add(scenario.name, Talker(scenario))
         for assignment in args.switch:
             sandbox.switch(assignment)
         await _prepare(sandbox)
@@ -89,6 +102,13 @@ async def run(args: argparse.Namespace) -> int:
     finally:
         await sandbox.stop()
     return 0
+
+
+def _scenario(path: Path) -> Scenario:
+    try:
+        return load(path.read_text(encoding="utf-8"))
+    except (ConfigError, ValueError) as error:
+        raise ConfigError(f"--scenario {path}: {error}", reason="bad_scenario") from None
 
 
 async def _prepare(sandbox: Sandbox) -> None:

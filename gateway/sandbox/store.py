@@ -176,8 +176,12 @@ class Store:
         return self._thread.submit(_transaction, self._connection, job)
 
     def note(self, job: Callable[[Tables], object]) -> None:
-        """Do a job nobody waits for; that it failed is told when the store is closed."""
-        self.submit(job).add_done_callback(self._look_at)
+        """Do a job nobody waits for; that it failed is told when the store is closed.
+
+        After that nothing is done: a session that outlives its sandbox leaves no more traces.
+        """
+        if self.is_open:
+            self.submit(job).add_done_callback(self._look_at)
 
     def _look_at(self, done: "Future[object]") -> None:
         self._failure = self._failure or done.exception()

@@ -154,3 +154,39 @@ async def test_database_that_is_none_is_status_two(
     path.write_text("Dear Ada, " * 100)
     assert await cli.run(arguments("--port", "0", "--database", str(path))) == 2
     assert capsys.readouterr().err.startswith(f"sandbox: --database {path}: ")
+
+
+async def scenario_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what is said of a scenario that does not work."""
+    assert await cli.run(arguments("--port", "0", "--scenario", str(path))) == 2
+    return capsys.readouterr().err
+
+
+async def test_scenario_that_does_not_work_is_status_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is named, and what is wrong in it, before anything listens."""
+    path = tmp_path / "a.toml"
+    assert "No such file" in await scenario_refused(path, capsys)
+    path.write_bytes(b"\xff")
+    assert f"--scenario {path}: " in await scenario_refused(path, capsys)
+    path.write_text('name = "a"\nstep = []\n[grammar]')
+    assert "scenario: there is no step" in await scenario_refused(path, capsys)
+
+
+async def test_scenario_of_ones_own_becomes_an_agent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is offered under its name, with an id, beside the others."""
+    path = tmp_path / "pizza.toml"
+    path.write_text('name = "pizza"\n[grammar]\n[[step]]\nid = "bye"\nsay = "We are closed."')
+    words = ("--port", "0", "--scenario", str(path), "--switch", "pizza.pace=1")
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(cli.run(arguments(*words)))
+        shown = ""
+        while "Ctrl-C" not in shown:
+            await asyncio.sleep(0.01)
+            shown += capsys.readouterr().out
+        os.kill(os.getpid(), signal.SIGINT)
+    assert serving.result() == 0
+    assert "00000000-0000-4000-8000-000000000012  pizza" in shown

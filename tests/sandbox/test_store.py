@@ -200,3 +200,13 @@ async def test_closed_store_does_nothing() -> None:
     """Before it is opened nothing can be asked of it."""
     with pytest.raises(RuntimeError, match="not open"):
         await Store().run(lambda tables: None)
+
+
+async def test_nothing_is_noted_after_the_end() -> None:
+    """A session that ends after its sandbox has nobody to tell, and does not fail for it."""
+    store = Store()
+    store.note(lambda tables: tables.put("agent", {"id": "x"}, OURS))
+    await store.open()
+    assert await store.run(lambda tables: tables.of("agent")) == []
+    await store.close()
+    store.note(lambda tables: tables.put("agent", {"id": "x"}, OURS))
