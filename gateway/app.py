@@ -4,18 +4,21 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
 from gateway.api.health import Health
-from gateway.api.phone import Phone, PhoneConfig
+from gateway.api.metrics import metrics_routes
+from gateway.api.phone import Phone, PhoneConfig, transfer_twiml
 from gateway.api.routes import routes
 from gateway.api.server import server
+from gateway.audio.fillers import load_filler
 from gateway.audio.playout import Playout
 from gateway.audio.resample import make_resampler
 from gateway.bridge.actions import Timers
@@ -26,19 +29,20 @@ from gateway.bridge.machine import CallMachine
 from gateway.bridge.media import AGENT_RATE_HZ, CALLER_RATE_HZ, Downlink, Uplink
 from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
-from gateway.bridge.tool_desk import ToolOutcome
 from gateway.errors import ConfigError, ToolError, TwilioApiError
 from gateway.journal import Journal
 from gateway.records import CallInfo
-from gateway.settings import Settings
+from gateway.settings import Settings, environment
+from gateway.telemetry import log as logs
 from gateway.telemetry.log import get_logger
-from gateway.tools.webhook import ToolRequest, ToolWebhook, error_output
+from gateway.tools import loading
+from gateway.tools.catalog import EMPTY, Catalog
+from gateway.tools.reloading import Reloader
+from gateway.tools.toolbox import Toolbox, opened
 from gateway.twilio.protocol import MediaStream
 from gateway.twilio.rest import TwilioClient
 from gateway.twilio.socket import CallerSocket
 from gateway.vatel.addresses import Addresses, AddressResolver
-from gateway.vatel.arguments import argument_values
-from gateway.vatel.messages import ToolCall
 from gateway.vatel.rest import VatelClient
 
 log = get_logger(__name__)
@@ -56,23 +60,31 @@ class Gateway:
 
     Attributes:
         port: where it listens.
+        reload_tools: reads the tools file again, even if it looks the same.
     """
 
     registry: Registry
     journal: Journal
     phone: Phone
     port: int
+    reload_tools: Callable[[], None]
 
 
 class _Parts:
     """What every call is put together from. Lives as long as the process."""
 
     def __init__(
-        self, settings: Settings, http: aiohttp.ClientSession, clock: Clock, addresses: Addresses
+        self,
+        settings: Settings,
+        http: aiohttp.ClientSession,
+        clock: Clock,
+        addresses: Addresses,
+        toolbox: Toolbox,
     ) -> None:
         vatel, twilio = settings.vatel, settings.twilio
         self._settings = settings
         self._clock = clock
+        self._toolbox = toolbox
         self.journal = Journal()
         self._dialer = Dialer(
             VatelClient(http, str(vatel.base_url), _plain(vatel.api_key), vatel.connect_timeout_s),
@@ -82,7 +94,6 @@ class _Parts:
             resume_message=_RESUME_MESSAGE,
             addresses=addresses,
         )
-        self._webhook = ToolWebhook(http, settings.tools.url, settings.tools.deadline_s)
         self._twilio = (
             TwilioClient(
                 http, twilio.account_sid, _plain(twilio.auth_token), twilio.api_base_url, _REST_TIMEOUT_S
@@ -102,31 +113,14 @@ class _Parts:
             caller=CallerLeg(stream, caller, downlink, self._clock.now),
             uplink=Uplink(make_resampler(audio.resampler, CALLER_RATE_HZ, AGENT_RATE_HZ)),
             dial=self._dialer.dial,
-            run_tool=self._run_tool,
+            tools=self._toolbox.enter(reservation.call),
             hang_up=self._hang_up,
+            transfer=self._transfer,
             journal=self.journal,
             clock=self._clock,
             before=reservation.before,
             streams=reservation.streams,
         )
-
-    async def _run_tool(self, call: CallInfo, tool: ToolCall) -> ToolOutcome:
-        request = ToolRequest(
-            tool.id,
-            tool.name,
-            argument_values(tool.arguments),
-            {
-                "id": call.call_id,
-                "from": call.caller_number,
-                "to": call.called_number,
-                "agent_id": call.agent_id,
-            },
-        )
-        try:
-            return ToolOutcome(await self._webhook.ask(request))
-        except ToolError as error:
-            log.warning("tool_failed", tool=tool.name, reason=error.reason)
-            return ToolOutcome(error_output(error), error.reason)
 
     async def _hang_up(self, call: CallInfo) -> None:
         """End the call at Twilio; without credentials the closing stream leads to our ``<Hangup/>``."""
@@ -136,6 +130,23 @@ class _Parts:
             await self._twilio.hang_up(call.call_sid)
         except TwilioApiError as error:
             log.warning("hang_up_failed", reason=error.reason, status=error.status)
+
+    async def _transfer(self, call: CallInfo, number: str, ring_timeout_s: int) -> None:
+        """Put the caller through at Twilio.
+
+        Raises:
+            ToolError: Twilio refused, or there are no credentials to ask it with.
+        """
+        if self._twilio is None:
+            raise ToolError("This gateway has no phone account to transfer with.", reason="no_account")
+        document = transfer_twiml(self._settings.public_url or "", call, number, ring_timeout_s)
+        try:
+            await self._twilio.update_call(call.call_sid, twiml=document)
+        except TwilioApiError as error:
+            raise ToolError(
+                f"The phone network did not take the transfer ({error.reason}).",
+                reason=f"transfer_{error.reason}",
+            ) from None
 
 
 def _plain(secret: SecretStr | None) -> str:
@@ -166,17 +177,23 @@ def _phone_config(settings: Settings, public_url: str) -> PhoneConfig:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[Gateway]:
+async def serving(
+    settings: Settings, listener: socket.socket, tools: Catalog | None = None
+) -> AsyncIterator[Gateway]:
     """Serve until the context is left; calls that still run then are cut, so drain first.
 
     Args:
         settings: complete for serving (see ``Settings.require_serving``).
         listener: a bound TCP socket; closed with the context.
+        tools: in place of the tools file that the settings name.
+
+    Raises:
+        ConfigError: the tools file cannot be used.
     """
     clock = Clock(asyncio.get_running_loop())
     addresses = Addresses()
     async with AsyncExitStack() as stack:
-        # One pool for all peers; nothing from the environment decides where our traffic goes.
+        # One pool for both vendors; nothing from the environment decides where our traffic goes.
         http = await stack.enter_async_context(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
@@ -189,17 +206,51 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
                 headers={"Accept-Encoding": "identity"},
             )
         )
-        parts = _Parts(settings, http, clock, addresses)
+        toolbox, reload_tools = await _tools(settings, tools, stack)
+        parts = _Parts(settings, http, clock, addresses, toolbox)
         registry = Registry(
             max_active=settings.calls.max_active, token_ttl_s=settings.calls.stream_token_ttl_s
         )
         stack.callback(registry.departures.settle)  # once the server has ended what was live
         phone = Phone(_phone_config(settings, settings.public_url or ""), registry, parts.session, clock.now)
-        runner = server(routes(phone, Health(registry)))
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
-        yield Gateway(registry, parts.journal, phone, listener.getsockname()[1])
+        await _serve_routes(routes(phone, Health(registry)), listener, stack)
+        if settings.metrics.port is not None:
+            await _serve_routes(
+                metrics_routes(), _listen(settings.metrics.host, settings.metrics.port), stack
+            )
+        yield Gateway(registry, parts.journal, phone, listener.getsockname()[1], reload_tools)
+
+
+async def _serve_routes(table: list[web.RouteDef], listener: socket.socket, stack: AsyncExitStack) -> None:
+    runner = server(table)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener).start()
+
+
+async def _tools(
+    settings: Settings, given: Catalog | None, stack: AsyncExitStack
+) -> tuple[Toolbox, Callable[[], None]]:
+    """Open the toolbox, and keep it equal to its file if it has one."""
+    file = settings.tools.file
+    if given is not None or file is None:
+        toolbox = await stack.enter_async_context(opened(given or EMPTY))
+        return toolbox, lambda: None
+    path = Path(file)
+
+    def load() -> Catalog:
+        return loading.load(path, environment(), load_filler)
+
+    def use(catalog: Catalog) -> None:
+        logs.add_secrets(catalog.secrets)
+        toolbox.replace(catalog)
+
+    catalog = await asyncio.to_thread(load)
+    logs.add_secrets(catalog.secrets)
+    toolbox = await stack.enter_async_context(opened(catalog))
+    reloader = Reloader(path, load, use)
+    await stack.enter_async_context(reloader.running())
+    return toolbox, reloader.ask
 
 
 async def serve(settings: Settings) -> int:
@@ -214,6 +265,8 @@ async def serve(settings: Settings) -> int:
     async with serving(settings, listener) as gateway:
         gc.collect()
         gc.freeze()
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload_tools)
         log.info("serving", port=gateway.port, public_url=settings.public_url)
         await stop.wait()
         log.info("draining", live=gateway.registry.live, limit_s=settings.calls.drain_max_s)

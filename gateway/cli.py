@@ -1,4 +1,4 @@
-"""The command line: ``vatel-gateway serve | demo | simulate | sandbox | config``.
+"""The command line: ``vatel-gateway serve | demo | simulate | sandbox | tools | config``.
 
 Each command imports what it needs when it runs, so that ``--help`` and mistakes answer at once.
 """
@@ -121,10 +121,23 @@ def _sandbox(arguments: argparse.Namespace) -> int:
     return _run(cli.run, arguments)
 
 
+def _tools_flags(parser: argparse.ArgumentParser) -> None:
+    from gateway.tooling import cli
+
+    cli.add_arguments(parser)
+
+
+def _tools(arguments: argparse.Namespace) -> int:
+    from gateway.tooling import cli
+
+    return _run(cli.run, arguments)
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Command]] = {
     "serve": ("run the gateway", _serve_flags, _serve),
     "demo": ("hear a whole call work: no account, no network", _demo_flags, _demo),
     "simulate": ("call a gateway as Twilio would", _simulate_flags, _simulate),
     "sandbox": ("run a local Vatel", _sandbox_flags, _sandbox),
+    "tools": ("check the tools file, call a tool, serve an endpoint", _tools_flags, _tools),
     "config": ("show the settings in force and where each comes from", _serve_flags, _config),
 }

@@ -7,7 +7,8 @@
     ├── TwilioApiError           Twilio's REST API refused or failed
     ├── VatelApiError            Vatel's REST API refused or failed
     ├── AgentConnectError        the agent's socket could not be opened
-    └── ToolError                the operator's webhook did not answer as it must
+    ├── ToolError                the operator's webhook did not answer as it must
+    └── EgressError              an address that a user configured: not allowed, not reached, or no answer
 
 Every leaf carries ``reason``: a short stable slug (``bad_base64``, ``wrong_stream``) that counters, logs
 and tests read. The message is for people; neither ever holds a secret or what a caller said.
@@ -82,3 +83,17 @@ class AgentConnectError(GatewayError):
 
 class ToolError(GatewayError):
     """The operator's webhook did not answer as it must."""
+
+
+class EgressError(GatewayError):
+    """An address that a user configured may not be reached, could not be, or answered what is not taken.
+
+    The message names the host and nothing else of the URL: it may be read out by the agent.
+
+    Attributes:
+        sent: whether the peer may have seen the request, so that a repeat could do its work twice.
+    """
+
+    def __init__(self, message: str, *, reason: str, sent: bool) -> None:
+        super().__init__(message, reason=reason)
+        self.sent = sent

@@ -4,6 +4,7 @@ Times are seconds since the call's media stream started unless a name says other
 milliseconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -24,6 +25,7 @@ class Reason(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     AGENT_ENDED = "agent_ended"
     OPERATOR_ENDED = "operator_ended"
+    TRANSFERRED = "transferred"
     TIME_LIMIT = "time_limit"
     SHUTDOWN = "shutdown"
     AGENT_UNREACHABLE = "agent_unreachable"
@@ -35,8 +37,8 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-STREAM_BROKE = frozenset({Reason.CALLER_LOST, Reason.CALLER_SILENT, Reason.CALLER_PROTOCOL})
-"""Endings of a media stream that the phone call behind it may outlive: it gets a fresh stream."""
+OUTLIVED = frozenset({Reason.CALLER_LOST, Reason.CALLER_SILENT, Reason.CALLER_PROTOCOL, Reason.TRANSFERRED})
+"""Endings of a media stream that the phone call behind it may outlive: it may get a fresh stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,12 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """Who talks to whom. Made from the signed voice webhook, before any audio flows."""
+    """Who talks to whom. Made from the signed voice webhook, before any audio flows.
+
+    Attributes:
+        direction: as the phone sees it: outbound is a call that we placed.
+        context: what the operator gave the call to know, by name; empty for a call that rang here.
+    """
 
     call_id: str
     call_sid: str
@@ -67,6 +74,8 @@ class CallInfo:
     caller_number: str
     called_number: str
     agent_id: str
+    direction: Literal["inbound", "outbound"] = "inbound"
+    context: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +117,33 @@ class AgentJoined:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRun:
-    """One tool call of the agent and what became of it.
+class ToolAsked:
+    """The agent asked for a tool.
 
     Attributes:
-        status: ``ok``; ``error`` (the webhook failed, the agent was told so); ``undeliverable`` (the
-            session that asked was gone).
+        arguments: name → value, sensitive ones masked.
+    """
+
+    tool_call_id: str
+    name: str
+    arguments: Mapping[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """One tool call of the agent and what became of it; there is one for each :class:`ToolAsked`.
+
+    Attributes:
+        status: ``ok``; ``error`` (the tool failed, the agent was told so); ``undeliverable`` (the session
+            that asked was gone before the answer was there, or the call was).
         latency_ms: from the agent's question to our answer.
+        output: what the agent got, or would have got, sensitive values masked.
         detail: a short slug of the failure, or empty.
+        arguments: as they were asked for.
+        attempts: requests sent to the tool's endpoint, or tried.
+        http_status: of its last answer; 0 without one.
+        output_bytes: the length of what the agent got, in UTF-8.
+        replayed: an earlier success of the same call was given once more.
     """
 
     tool_call_id: str
@@ -124,15 +152,11 @@ class ToolRun:
     latency_ms: int
     output: str = field(repr=False)
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolAsked:
-    """The agent asked for a tool."""
-
-    tool_call_id: str
-    name: str
-    arguments: dict[str, object] = field(repr=False)
+    arguments: Mapping[str, object] = field(default_factory=dict, repr=False)
+    attempts: int = 0
+    http_status: int = 0
+    output_bytes: int = 0
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +189,9 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class StreamLost:
-    """The call's media stream broke; another may take its place, else the call ends with this ending.
+    """The call's media stream is gone: it broke, or the caller was put through to somebody else.
+
+    Another may take its place, else the call ends with this ending.
 
     Attributes:
         counters: of this stream.

@@ -29,11 +29,11 @@ from gateway.bridge.media import Downlink, Uplink
 from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.journal import Journal, Watcher
-from gateway.records import STREAM_BROKE, CallEnded, CallInfo, Ending, StreamLost
+from gateway.records import OUTLIVED, CallEnded, CallInfo, Ending, StreamLost
 from gateway.twilio import messages as twilio
 from gateway.twilio.protocol import MediaStream
 from gateway.twilio.socket import CallerSocket
-from tests.bridge.stage import QUIET, STREAM_SID, Agent, Tools
+from tests.bridge.stage import QUIET, STREAM_SID, Agent, Carrier, Tools
 
 PUBLIC_URL = "https://voice.example.com"
 AUTH_TOKEN = "12345"
@@ -106,6 +106,9 @@ class FrontDoor:
     agents: list[Agent] = field(default_factory=list)
     sessions: list[CallSession] = field(default_factory=list)
     hung_up: list[CallInfo] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    tools: Tools = field(default_factory=Tools)
+    carrier: Carrier = field(default_factory=lambda: Carrier(wait_s=0.02))
     started: asyncio.Queue[CallSession] = field(default_factory=asyncio.Queue)
 
     async def post(
@@ -156,7 +159,7 @@ class FrontDoor:
                 match happening:
                     case StreamLost(ending=ending):
                         return ending
-                    case CallEnded(ending=ending) if ending.reason not in STREAM_BROKE:
+                    case CallEnded(ending=ending) if ending.reason not in OUTLIVED:
                         return ending
         raise AssertionError
 
@@ -229,6 +232,7 @@ async def front_door(
         door.agents.append(agent)
 
         async def dial(so_far: str) -> Agent:
+            door.told.append(so_far)
             return agent
 
         async def hang_up(call: CallInfo) -> None:
@@ -242,8 +246,9 @@ async def front_door(
                 caller=CallerLeg(stream, socket, downlink, clock.now),
                 uplink=Uplink(make_resampler("low_delay", 8_000, 24_000)),
                 dial=dial,
-                run_tool=Tools().run,
+                tools=door.tools,
                 hang_up=hang_up,
+                transfer=door.carrier.transfer,
                 journal=journal,
                 clock=clock,
                 before=reservation.before,

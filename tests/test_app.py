@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import gc
+import io
+import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -25,9 +28,13 @@ from gateway.sandbox.scripted import ToolUser
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.stage import Script
 from gateway.settings import Settings
+from gateway.telemetry import log
 from gateway.twilio import messages as twilio
+from gateway.vatel.messages import Argument
 from tests.bridge.stage import STREAM_SID
+from tests.e2e.process import free_port
 from tests.front_door import ACCOUNT, Line, call_sid, form, sign
+from tests.tools.workshop import catalog
 
 TOKEN = "canary-twilio-token"
 
@@ -42,6 +49,7 @@ class Town:
     listener: socket.socket
     port: int
     ended_calls: list[str] = field(default_factory=list)
+    updates: list[dict[str, str]] = field(default_factory=list)
     tools_asked: list[dict[str, Any]] = field(default_factory=list)
     call_is_over: bool = False
 
@@ -59,7 +67,6 @@ class Town:
                 "agent_id": self.sandbox.agent_id(agent),
             },
             "twilio": {"account_sid": ACCOUNT, "auth_token": TOKEN, "api_base_url": self.outside},
-            "tools": {"url": f"{self.outside}/tools"},
             "calls": {"drain_grace_s": 0.1},
         }
         for name, values in changes.items():
@@ -90,6 +97,7 @@ class Town:
 
     async def end_call(self, request: web.Request) -> web.StreamResponse:
         """Be Twilio's REST API: end a call, or say that it is over."""
+        self.updates.append({name: str(value) for name, value in (await request.post()).items()})
         self.ended_calls.append(request.path.rpartition("/")[2].removesuffix(".json"))
         if self.call_is_over:
             answer = web.json_response({"code": 21220, "message": "Call is not in-progress."}, status=400)
@@ -160,7 +168,8 @@ async def witnessed(gateway: Gateway) -> AsyncIterator[list[Happening]]:
 async def test_whole_call() -> None:
     """A call that uses a tool: the agent asks, the webhook answers, the caller hears it and is hung up on."""
     async with town(helper=ToolUser(call_after_s=0.05)) as place:
-        async with serving(place.settings("helper"), place.listener) as gateway:
+        tools = catalog(default={"url": f"{place.outside}/tools"})
+        async with serving(place.settings("helper"), place.listener, tools) as gateway:
             assert f"127.0.0.1:{gateway.port}" in place.public_url
             async with witnessed(gateway) as seen, place.call() as line:
                 await line.speak(10)
@@ -181,18 +190,116 @@ async def test_whole_call() -> None:
     assert asked["call"]["from"] == form()["From"]
 
 
-async def test_tool_without_an_endpoint() -> None:
-    """Without a webhook the agent is told so, and the call goes on."""
-    async with town(helper=ToolUser(call_after_s=0.05)) as place:
-        settings = place.settings("helper", tools={"url": None})
-        async with serving(settings, place.listener) as gateway:
-            with structlog.testing.capture_logs() as logs:
-                async with witnessed(gateway) as seen, place.call() as line:
-                    await listen(line)
+async def test_tool_that_nobody_answers() -> None:
+    """Without a tools file the agent is told so, and the call goes on."""
+    async with (
+        town(helper=ToolUser(call_after_s=0.05)) as place,
+        serving(place.settings("helper"), place.listener) as gateway,
+    ):
+        with structlog.testing.capture_logs() as logs:
+            async with witnessed(gateway) as seen, place.call() as line:
+                await listen(line)
 
     (run,) = (run for run in seen if isinstance(run, ToolRun))
-    assert (run.status, run.detail) == ("error", "no_endpoint")
-    assert [entry["reason"] for entry in logs if entry["event"] == "tool_failed"] == ["no_endpoint"]
+    assert (run.status, run.detail) == ("error", "unknown_tool")
+    assert [entry["reason"] for entry in logs if entry["event"] == "tool_ran"] == ["unknown_tool"]
+
+
+@pytest.fixture
+def log_restored() -> Iterator[None]:
+    """Leave the process-wide logging as it was found."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("log_restored")
+async def test_tools_file_is_read_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the settings name is in force at the start, and what it becomes after that; secrets are masked."""
+    monkeypatch.setenv("TOOL_TOKEN", "canary-0123456789")
+    file = tmp_path / "tools.toml"
+    out = io.StringIO()
+    log.configure("info", "json", stream=out)
+    async with town(helper=ToolUser(call_after_s=0.05)) as place:
+        endpoint = (
+            f'[default]\nurl = "{place.outside}/tools"\nheaders = {{ X-Key = "${{TOOL_TOKEN}}" }}\n'
+            '[egress]\nallow_private = ["127.0.0.0/8"]\nallow_http = true\n'
+        )
+        file.write_text(endpoint.replace("/tools", "/nowhere"))
+        settings = place.settings("helper", tools={"file": str(file)})
+        async with serving(settings, place.listener) as gateway:
+            file.write_text(endpoint)
+            gateway.reload_tools()
+            async with asyncio.timeout(5.0):
+                while "tools_loaded" not in out.getvalue():  # noqa: ASYNC110 - the log is what says so
+                    await asyncio.sleep(0.01)
+            async with witnessed(gateway) as seen, place.call() as line:
+                await listen(line)
+            log.get_logger("test").info("told", what="canary-0123456789")
+
+    assert [run.output for run in seen if isinstance(run, ToolRun)] == ["seven"]
+    assert "canary" not in out.getvalue()
+
+
+async def test_tools_file_that_cannot_be_used_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
+    """Better no gateway than one whose tools nobody gets."""
+    (tmp_path / "tools.toml").write_text('[[tools]]\nnam = "x"\n')
+    async with town(helper=ToolUser()) as place:
+        settings = place.settings("helper", tools={"file": str(tmp_path / "tools.toml")})
+        with pytest.raises(ConfigError, match="builtin"):
+            async with serving(settings, place.listener):
+                raise AssertionError("it serves")
+
+
+async def test_metrics_have_a_listener_of_their_own() -> None:
+    """They stand on their own port, and not on the one that the world reaches."""
+    private = free_port()
+    async with town(helper=ToolUser(call_after_s=0.05)) as place:
+        settings = place.settings("helper", metrics={"port": private})
+        async with serving(settings, place.listener) as gateway:
+            async with witnessed(gateway), place.call() as line:
+                await listen(line)
+            async with place.http.get(f"http://127.0.0.1:{private}/metrics") as answer:
+                text = await answer.text()
+            async with place.http.get(f"{place.public_url}/metrics") as refused:
+                status = refused.status
+
+    assert 'gateway_tool_runs_total{result="unknown_tool",tool="(unknown)"}' in text
+    assert status == 404
+
+
+@pytest.mark.parametrize("case", ["done", "refused", "no credentials"])
+async def test_transfer(case: str) -> None:
+    """Twilio is asked to put the caller through and to say how it went; a refusal goes to the agent."""
+    dial = ToolUser(
+        tool_name="transfer",
+        arguments=(Argument("to", "resolved", "string", value="desk"),),
+        call_after_s=0.05,
+    )
+    async with town(helper=dial) as place:
+        place.call_is_over = case == "refused"
+        changes: dict[str, object] = {}
+        if case == "no credentials":
+            changes = {"account_sid": None, "auth_token": None, "validate_signatures": False}
+        tools = catalog({"name": "transfer", "builtin": "transfer_call", "numbers": {"desk": "+15005550009"}})
+        async with (
+            serving(place.settings("helper", twilio=changes), place.listener, tools) as gateway,
+            witnessed(gateway) as seen,
+            place.call() as line,
+        ):
+            await listen(line)
+
+    (run,) = (run for run in seen if isinstance(run, ToolRun))
+    details = {"done": "", "refused": "transfer_not_in_progress", "no credentials": "no_account"}
+    assert run.detail == details[case]
+    if case == "done":
+        (document,) = (form["Twiml"] for form in place.updates if "Twiml" in form)
+        assert "+15005550009" in document
+        assert f"{place.public_url}/twilio/transferred" in document
 
 
 @pytest.mark.parametrize("case", ["over", "unreachable", "no credentials"])

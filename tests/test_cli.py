@@ -25,10 +25,10 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    assert all(f"    {name} " in text for name in ("serve", "demo", "simulate", "sandbox", "config"))
+    assert all(f"    {name} " in text for name in ("serve", "demo", "simulate", "sandbox", "tools", "config"))
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "simulate", "sandbox", "config"])
+@pytest.mark.parametrize("command", ["serve", "demo", "simulate", "sandbox", "tools", "config"])
 def test_each_command_has_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command explains its own options."""
     with pytest.raises(SystemExit) as stopped:

@@ -6,14 +6,22 @@ import re
 import pytest
 
 from gateway import errors
-from gateway.errors import AgentConnectError, ApiError, GatewayError, ToolError, TwilioApiError, VatelApiError
+from gateway.errors import (
+    AgentConnectError,
+    ApiError,
+    EgressError,
+    GatewayError,
+    ToolError,
+    TwilioApiError,
+    VatelApiError,
+)
 
 CLASSES = [
     value
     for value in vars(errors).values()
     if inspect.isclass(value) and issubclass(value, GatewayError) and value.__module__ == errors.__name__
 ]
-PLAIN = [one for one in CLASSES if not issubclass(one, ApiError | AgentConnectError)]
+PLAIN = [one for one in CLASSES if not issubclass(one, ApiError | AgentConnectError | EgressError)]
 
 
 def test_docstring_draws_the_tree() -> None:
@@ -46,6 +54,14 @@ def test_connect_error_says_status() -> None:
     """A refused upgrade keeps its HTTP status."""
     assert AgentConnectError("x", reason="forbidden", status=403).status == 403
     assert AgentConnectError("x", reason="timeout").status == 0
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_egress_error_says_whether_the_request_left(sent: bool) -> None:
+    """Whoever may repeat a request learns whether the peer may have seen it."""
+    error = EgressError("The host x hung up.", reason="reset", sent=sent)
+
+    assert (str(error), error.reason, error.sent) == ("The host x hung up.", "reset", sent)
 
 
 def test_faults_are_told_apart() -> None:

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from gateway.records import (
-    STREAM_BROKE,
+    OUTLIVED,
     CallEnded,
     CallInfo,
     Ending,
@@ -49,6 +49,7 @@ def test_reasons_are_the_contract() -> None:
         "caller_hung_up",
         "agent_ended",
         "operator_ended",
+        "transferred",
         "time_limit",
         "shutdown",
         "agent_unreachable",
@@ -62,15 +63,17 @@ def test_reasons_are_the_contract() -> None:
     assert [str(result) for result in Result] == ["completed", "failed"]
 
 
-def test_broken_streams() -> None:
-    """A call whose stream broke may go on; one that anybody ended may not."""
-    assert {str(reason) for reason in STREAM_BROKE} == {"caller_lost", "caller_silent", "caller_protocol"}
+def test_streams_that_a_call_may_outlive() -> None:
+    """A call whose stream broke may go on, and one that was put through; one that anybody ended may not."""
+    broken = {"caller_lost", "caller_silent", "caller_protocol"}
+
+    assert {str(reason) for reason in OUTLIVED} == broken | {"transferred"}
 
 
 @pytest.mark.parametrize(
     "record",
     [
-        ToolRun("t-1", "book", "ok", 5, "pin 4711"),
+        ToolRun("t-1", "book", "ok", 5, "pin 4711", arguments={"pin": "4711"}),
         ToolAsked("t-1", "book", {"pin": "4711"}),
         KeyPressed(1.0, "4711"),
     ],

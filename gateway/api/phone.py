@@ -6,7 +6,7 @@ header. Nothing is allocated for a request that fails.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -14,11 +14,12 @@ import structlog
 from aiohttp import web
 
 from gateway.bridge import events as on
+from gateway.bridge.conversation import ends_with_failed_transfer, with_failed_transfer
 from gateway.bridge.departures import Departed
 from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
 from gateway.errors import CallerProtocolError
-from gateway.records import STREAM_BROKE, CallInfo, Ending, Reason, Result
+from gateway.records import OUTLIVED, CallInfo, Ending, Reason, Result
 from gateway.twilio import signature, twiml
 from gateway.twilio.messages import Start
 from gateway.twilio.protocol import MediaStream
@@ -31,6 +32,10 @@ MakeSession = Callable[[Reservation, MediaStream, CallerSocket], CallSession]
 """Put a call together once its stream has shown a good token."""
 
 _MOST_STREAMS = 3
+_MOST_STREAMS_WITH_TRANSFERS = 12
+_PUT_THROUGH = frozenset({"completed", "answered"})
+_NOT_PUT_THROUGH = frozenset({"busy", "no-answer", "failed", "canceled"})
+_TRANSFERRED = Ending(Result.COMPLETED, Reason.TRANSFERRED)
 _NEVER_CAME = Ending(Result.FAILED, Reason.CALLER_LOST, "never_came")
 _LEFT = Ending(Result.COMPLETED, Reason.CALLER_HUNG_UP, "status_callback")
 _SETTLE_S = 3.0
@@ -108,9 +113,40 @@ class Phone:
             return _xml(self._connect(promised))
         self._registry.release(call_sid, _NEVER_CAME)  # its stream failed before it showed its token
         departed = await self._departed(call_sid) or Departed(self._call(form), _NEVER_CAME, "", 0)
-        if departed.ending.reason is not Reason.INTERNAL_ERROR and departed.ending.reason not in STREAM_BROKE:
+        if departed.ending.reason is not Reason.INTERNAL_ERROR and departed.ending.reason not in OUTLIVED:
             return _xml(twiml.hangup())
-        if not departed.over and departed.streams < _MOST_STREAMS:
+        return self._fresh_stream(departed if departed.streams < _MOST_STREAMS else None, call_sid)
+
+    async def transferred(self, request: web.Request) -> web.Response:
+        """Take the outcome of a transfer: hang up when the other party had the call, else give it back.
+
+        The agent learns why from the conversation so far, which a fresh stream begins with. A repeated
+        webhook gets the same stream as the first.
+        """
+        form = await self._signed_form(request)
+        call_sid, status = form["CallSid"], form.get("DialCallStatus", "")
+        if (promised := self._registry.repeated(call_sid, self._now())) is not None:
+            return _xml(self._connect(promised))
+        departed = await self._departed(call_sid)
+        if status in _PUT_THROUGH:
+            self._registry.departures.give_up(call_sid)
+            return _xml(twiml.hangup())
+        word = status if status in _NOT_PUT_THROUGH else "failed"
+        log.info("transfer_failed", call_sid=call_sid, reason=word)
+        if departed is None and self._registry.find(call_sid) is None:
+            departed = Departed(
+                self._call(form), _TRANSFERRED, "", 0
+            )  # a process that is gone put it through
+        if departed is None or departed.over or departed.streams >= _MOST_STREAMS_WITH_TRANSFERS:
+            return self._fresh_stream(None, call_sid)
+        if not ends_with_failed_transfer(departed.so_far):
+            departed = replace(departed, so_far=with_failed_transfer(departed.so_far, word))
+            self._registry.departures.add(departed)
+        return self._fresh_stream(departed, call_sid)
+
+    def _fresh_stream(self, departed: Departed | None, call_sid: str) -> web.Response:
+        """Connect a call to another stream; where it may not have one, apologise and end it."""
+        if departed is not None and not departed.over:
             answer = self._registry.reserve(departed.call, self._now(), resumes=True)
             if isinstance(answer, Reservation):
                 return _xml(self._connect(answer))
@@ -254,6 +290,20 @@ async def _started(socket: CallerSocket, stream: MediaStream) -> Start | SocketC
         message = stream.receive(received)
         if isinstance(message, Start):
             return message
+
+
+def transfer_twiml(public_url: str, call: CallInfo, number: str, ring_timeout_s: int) -> str:
+    """Write what puts a live call through to another number; the outcome comes to ``/twilio/transferred``.
+
+    The other party sees our own number: the one that the carrier surely lets us show.
+    """
+    ours = call.called_number if call.direction == "inbound" else call.caller_number
+    return twiml.dial(
+        number,
+        caller_id=ours if ours.startswith("+") else None,
+        ring_timeout_s=ring_timeout_s,
+        action=f"{public_url}/twilio/transferred",
+    )
 
 
 def _xml(text: str) -> web.Response:

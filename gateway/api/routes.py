@@ -13,6 +13,7 @@ def routes(phone: Phone, health: Health) -> list[web.RouteDef]:
         web.post("/twilio/status", phone.status),
         web.post("/twilio/stream-status", phone.stream_status),
         web.post("/twilio/resume", phone.resume),
+        web.post("/twilio/transferred", phone.transferred),
         web.get("/twilio/media", phone.media),
         web.get("/healthz", health.live),
         web.get("/readyz", health.ready),

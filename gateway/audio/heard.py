@@ -77,10 +77,15 @@ class HeardLedger:
             self._lag_s = max(0.0, now - end)
             self._settle(end)
 
-    def only(self, turn: str, now: float) -> bool:
-        """Say whether the ear is hearing a turn and nothing else."""
+    @property
+    def lag_s(self) -> float:
+        """How far the ear was behind our clock when the last mark came back."""
+        return self._lag_s
+
+    def in_flight(self, now: float) -> frozenset[str]:
+        """Return the turns that the ear hears now or will hear, whatever is done here."""
         self._settle(now - self._lag_s)
-        return bool(self._in_flight) and all(piece.turn == turn for piece in self._in_flight)
+        return frozenset(piece.turn for piece in self._in_flight)
 
     def cut(self, now: float) -> tuple[list[str], int]:
         """Settle at an interruption.

@@ -9,7 +9,9 @@ was sent) corrected by the lag that returned marks show.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from gateway.audio.heard import BYTES_PER_MS, BYTES_PER_SECOND, HeardLedger, TurnHeard
 
@@ -45,6 +47,71 @@ class MarkDue:
     name: str
 
 
+class _Queue:
+    """What waits to be sent, in order. Lives as long as its playout.
+
+    Attributes:
+        items: speech and marks.
+        pending_bytes: of the speech.
+    """
+
+    def __init__(self) -> None:
+        self.items: deque[_Speech | MarkDue] = deque()
+        self.pending_bytes = 0
+
+    def append(self, turn: str, ulaw: bytes) -> None:
+        tail = self.items[-1] if self.items else None
+        if isinstance(tail, _Speech) and tail.turn == turn:
+            tail.data += ulaw
+        else:
+            self.items.append(_Speech(turn, bytearray(ulaw)))
+        self.pending_bytes += len(ulaw)
+
+    def take(self, count: int) -> tuple[str, bytes]:
+        """Take a piece of the speech at the head; return whose it is, and the piece."""
+        head = self.items[0]
+        assert isinstance(head, _Speech)
+        piece = head.take(count)
+        if not head.pending:
+            self.items.popleft()
+        self.pending_bytes -= len(piece)
+        return head.turn, piece
+
+    def drop(self, goes: Callable[[str], bool], *, marks_first: bool) -> list[str]:
+        """Drop turns, and the marks behind them; return whose audio it was, oldest first.
+
+        Args:
+            goes: says whether a turn is dropped.
+            marks_first: whether marks at the head, whose audio has all been sent, go too.
+        """
+        kept: deque[_Speech | MarkDue] = deque()
+        dropped: list[str] = []
+        dropping = marks_first
+        for item in self.items:
+            if isinstance(item, _Speech):
+                dropping = goes(item.turn)
+                if dropping:
+                    dropped.append(item.turn)
+                    self.pending_bytes -= item.pending
+            if not dropping:
+                kept.append(item)
+        self.items = kept
+        return dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a :meth:`Playout.clear` took away.
+
+    Attributes:
+        turns: one entry for each turn that lost audio, oldest first.
+        voided: True when audio that was already sent is void too: tell Twilio to ``clear``.
+    """
+
+    turns: tuple[TurnHeard, ...]
+    voided: bool
+
+
 @dataclass(slots=True)
 class PlayoutCounters:
     """Plain counters of one call's downlink; read once, at its end."""
@@ -71,6 +138,7 @@ class Playout:
             turn stop early rather than skip.
 
     Attributes:
+        horizon: when all that was sent will have been heard (seconds, monotonic).
         held: while True no more audio is sent; what Twilio already has plays on (the lead).
         ledger: what was heard of each turn.
     """
@@ -83,11 +151,10 @@ class Playout:
         self._jitter_bytes = jitter_ms * BYTES_PER_MS
         self._cushion_bytes = self._jitter_bytes
         self._limit_bytes = limit_ms * BYTES_PER_MS
-        self._queue: deque[_Speech | MarkDue] = deque()
-        self._pending_bytes = 0
-        self._horizon = 0.0  # when everything sent so far will have been heard
+        self._queue = _Queue()
         self._gathering_since: float | None = None
         self._settled = False  # a mark stands behind what waits: it is complete, and starts without more
+        self.horizon = 0.0
         self.held = False
         self.ledger = HeardLedger()
         self.counters = PlayoutCounters()
@@ -95,20 +162,23 @@ class Playout:
     @property
     def pending_ms(self) -> float:
         """Audio that waits here, in milliseconds: the buffer's depth gauge."""
-        return self._pending_bytes / BYTES_PER_MS
+        return self._queue.pending_bytes / BYTES_PER_MS
 
     @property
     def idle(self) -> bool:
         """True when nothing waits here, neither audio nor mark."""
-        return not self._queue
+        return not self._queue.items
 
-    @property
-    def horizon(self) -> float:
-        """The time at which all that was sent will have been heard (seconds, monotonic)."""
-        return self._horizon
+    def free_at(self, now: float) -> float:
+        """Return when the ear will have heard all that is in the line; infinite while some of it is held."""
+        if not self._queue.pending_bytes:
+            return self.horizon + self.ledger.lag_s
+        if self.held:
+            return inf
+        return max(self.horizon, now) + self._queue.pending_bytes / BYTES_PER_SECOND + self.ledger.lag_s
 
     def push(self, turn: str, ulaw: bytes, now: float) -> int:
-        """Append audio of a turn.
+        """Append audio of a turn that may go on.
 
         Args:
             turn: the turn's id.
@@ -118,117 +188,110 @@ class Playout:
         Returns:
             How many bytes were taken; the rest did not fit and is counted as overflow.
         """
-        room = self._limit_bytes - self._pending_bytes
-        if len(ulaw) > room:
-            self.counters.overflow_bytes += len(ulaw) - max(room, 0)
-            ulaw = ulaw[: max(room, 0)]
-        if not ulaw:
-            return 0
-        if not self._pending_bytes and self._horizon <= now:
+        dry = not self._queue.pending_bytes and self.horizon <= now
+        underrun = dry and turn in self.ledger
+        taken = self.insert(turn, ulaw)
+        if dry and taken:
             self._gathering_since = now
             self._settled = False
-            if turn in self.ledger:
-                self.counters.underruns += 1
-                self._cushion_bytes = min(_MOST_CUSHION_BYTES, self._jitter_bytes + len(ulaw))
-        self._append(turn, ulaw)
-        return len(ulaw)
+        if underrun and taken:
+            self.counters.underruns += 1
+            self._cushion_bytes = min(_MOST_CUSHION_BYTES, self._jitter_bytes + taken)
+        return taken
 
-    def _append(self, turn: str, ulaw: bytes) -> None:
-        tail = self._queue[-1] if self._queue else None
-        if isinstance(tail, _Speech) and tail.turn == turn:
-            tail.data += ulaw
-        else:
-            self._queue.append(_Speech(turn, bytearray(ulaw)))
-        self._pending_bytes += len(ulaw)
-        self.ledger.pushed(turn, len(ulaw))
-        self.counters.pushed_bytes += len(ulaw)
-        self.counters.peak_pending_ms = max(self.counters.peak_pending_ms, int(self.pending_ms))
+    def insert(self, turn: str, ulaw: bytes) -> int:
+        """Append audio that is there whole: it waits for no more of its kind, and cannot run dry."""
+        room = max(self._limit_bytes - self._queue.pending_bytes, 0)
+        if len(ulaw) > room:
+            self.counters.overflow_bytes += len(ulaw) - room
+            ulaw = ulaw[:room]
+        if ulaw:
+            self._queue.append(turn, ulaw)
+            self.ledger.pushed(turn, len(ulaw))
+            self.counters.pushed_bytes += len(ulaw)
+            self.counters.peak_pending_ms = max(self.counters.peak_pending_ms, int(self.pending_ms))
+        return len(ulaw)
 
     def mark(self, name: str) -> None:
         """Append a mark that goes out right behind the audio pushed so far."""
         self._settled = True
-        self._queue.append(MarkDue(name))
+        self._queue.items.append(MarkDue(name))
 
     def pop_due(self, now: float) -> list[bytes | MarkDue]:
         """Take what has to leave now, in order: pieces of µ-law and marks."""
         due: list[bytes | MarkDue] = []
-        while self._queue:
-            head = self._queue[0]
+        while self._queue.items:
+            head = self._queue.items[0]
             if isinstance(head, MarkDue):
-                self._queue.popleft()
-                self.ledger.mark_sent(head.name, max(self._horizon, now))
+                self._queue.items.popleft()
+                self.ledger.mark_sent(head.name, max(self.horizon, now))
                 due.append(head)
             elif not self.held and self._send_at(head) <= now:
-                due.append(self._send(head, now))
+                due.append(self._send(now))
             else:
                 break
         return due
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`pop_due` has something next, or None while nothing can become due by itself."""
-        if not self._queue:
+        if not self._queue.items:
             return None
-        head = self._queue[0]
+        head = self._queue.items[0]
         if isinstance(head, MarkDue):
             return 0.0
         return None if self.held else self._send_at(head)
 
     def _send_at(self, head: _Speech) -> float:
         if self._gathering_since is not None:
-            if self._settled or self._pending_bytes >= self._cushion_bytes:
+            if self._settled or self._queue.pending_bytes >= self._cushion_bytes:
                 return 0.0
             return self._gathering_since + self._cushion_bytes / BYTES_PER_SECOND
         piece_s = min(self._piece_bytes, head.pending) / BYTES_PER_SECOND
-        return self._horizon + piece_s - self._lead_s
+        return self.horizon + piece_s - self._lead_s
 
-    def _send(self, head: _Speech, now: float) -> bytes:
-        piece = head.take(self._piece_bytes)
-        if not head.pending:
-            self._queue.popleft()
+    def _send(self, now: float) -> bytes:
+        turn, piece = self._queue.take(self._piece_bytes)
         self._gathering_since = None
-        self._horizon = max(self._horizon, now) + len(piece) / BYTES_PER_SECOND
-        self.ledger.sent(head.turn, len(piece), self._horizon, now)
-        self._pending_bytes -= len(piece)
+        self.horizon = max(self.horizon, now) + len(piece) / BYTES_PER_SECOND
+        self.ledger.sent(turn, len(piece), self.horizon, now)
         self.counters.sent_bytes += len(piece)
         self.counters.pieces += 1
         return piece
 
-    def clear(self, now: float) -> list[TurnHeard]:
-        """Drop all that the caller has not heard, sent or not.
+    def clear(self, now: float, *, keep: frozenset[str] = frozenset()) -> Cut:
+        """Drop all that the caller has not heard, sent or not, but for the turns to keep.
 
-        The caller of this method tells Twilio to ``clear`` as well.
-
-        Returns:
-            One entry for each turn that lost audio, oldest first.
+        What was sent is void as a whole or not at all: while a turn to keep is in it, it is left alone.
         """
-        cut, unheard = self.ledger.cut(now)
-        waiting = [item.turn for item in self._queue if isinstance(item, _Speech)]
-        self.counters.cleared_bytes += unheard + self._pending_bytes
-        self._queue.clear()
-        self._pending_bytes = 0
-        self._horizon = now
+        voided = not self.ledger.in_flight(now) & keep
+        waiting = self._drop_waiting(lambda turn: turn not in keep, marks_first=True)
+        cut = self._void_sent(now) if voided else []
         self.held = False
-        self._gathering_since = None
-        return [self.ledger.heard(turn) for turn in dict.fromkeys(cut + waiting)]
+        return Cut(tuple(self.ledger.heard(turn) for turn in dict.fromkeys(cut + waiting)), voided)
 
-    def drop(self, turn: str, now: float) -> bool:
-        """Drop what waits of one turn, the mark behind it too; if the ear hears nothing else, all of it.
+    def drop(self, turns: frozenset[str], now: float) -> bool:
+        """Drop what waits of some turns and the marks behind it; if the ear hears nothing else, all of them.
 
         Returns:
             True when audio that was already sent is void too: tell Twilio to ``clear``.
         """
-        kept: deque[_Speech | MarkDue] = deque()
-        dropped, dropping = 0, False
-        for item in self._queue:
-            if isinstance(item, _Speech):
-                dropping = item.turn == turn
-                dropped += item.pending if dropping else 0
-            if not dropping:
-                kept.append(item)
-        self._queue = kept
-        self._pending_bytes -= dropped
-        self.counters.cleared_bytes += dropped
-        if kept or not self.ledger.only(turn, now):
+        in_flight = self.ledger.in_flight(now)
+        self._drop_waiting(lambda turn: turn in turns, marks_first=False)
+        if not in_flight or in_flight - turns:
             return False
-        self.clear(now)
+        self._void_sent(now)
         return True
+
+    def _drop_waiting(self, goes: Callable[[str], bool], *, marks_first: bool) -> list[str]:
+        before = self._queue.pending_bytes
+        dropped = self._queue.drop(goes, marks_first=marks_first)
+        self.counters.cleared_bytes += before - self._queue.pending_bytes
+        if dropped:
+            self._gathering_since = None  # what is left has waited long enough
+        return dropped
+
+    def _void_sent(self, now: float) -> list[str]:
+        cut, unheard = self.ledger.cut(now)
+        self.counters.cleared_bytes += unheard
+        self.horizon = now
+        return cut

@@ -6,9 +6,12 @@ from typing import Literal
 
 from gateway.bridge import commands as do
 from gateway.bridge import events as on
-from gateway.records import STREAM_BROKE, Ending
+from gateway.records import OUTLIVED, Ending, Reason, Result
 
 BargeIn = Literal["clear", "pause"]
+Transfer = Literal["none", "asked", "begun"]
+
+_POSTPONED_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,11 @@ class Timers:
         agent_silent_s: an open session has to say something.
         caller_silent_s: Twilio sends frames even in silence; without any the leg is dead.
         hold_s: a paused turn goes on even if no end of speech is reported.
+        goodbye_start_s: an agent that asked to end the call may take to begin its goodbye.
+        goodbye_pause_s: once its goodbye has been heard, it may take to go on.
+        goodbye_s: its goodbye may take in all.
+        transfer_asked_s: a transfer may wait for the caller to hear what the agent said.
+        transfer_begun_s: the carrier may take to say what became of it, every try counted.
         drain_s: the most that is waited for the rest to be heard.
         call_s: the longest call.
     """
@@ -30,6 +38,11 @@ class Timers:
     agent_silent_s: float = 20.0
     caller_silent_s: float = 5.0
     hold_s: float = 5.0
+    goodbye_start_s: float = 2.0
+    goodbye_pause_s: float = 1.0
+    goodbye_s: float = 10.0
+    transfer_asked_s: float = 15.0
+    transfer_begun_s: float = 30.0
     drain_s: float = 30.0
     call_s: float = 14_400.0
 
@@ -43,6 +56,8 @@ class Facts:
         losses: agent sessions lost mid-call.
         caller_heard_at: when the last media frame came (seconds, monotonic).
         deadlines: the timers that run, by when they fire.
+        transfer: whether the caller is being put through to somebody else.
+        kept_back: what would end the call, or change its agent, and has to wait for the outcome of that.
         ending: how the call ended or is about to end; None while nothing decided that.
     """
 
@@ -52,6 +67,8 @@ class Facts:
     losses: int = 0
     caller_heard_at: float = 0.0
     deadlines: dict[type[on.Timer], float] = field(default_factory=dict)
+    transfer: Transfer = "none"
+    kept_back: list[on.Event] = field(default_factory=list)
     ending: Ending | None = None
 
     def arm(self, timer: type[on.Timer], at: float) -> None:
@@ -95,6 +112,11 @@ def hung_up(facts: Facts, event: on.Event, now: float) -> bool:
 def broke_protocol(facts: Facts, event: on.Event, now: float) -> bool:
     """Hold if the caller's leg was closed for what it sent."""
     return isinstance(event, on.CallerLeft) and event.how == "protocol"
+
+
+def says_goodbye(facts: Facts, event: on.Event, now: float) -> bool:
+    """Hold if the agent asked to end the call."""
+    return on.GoodbyeExpired in facts.deadlines
 
 
 def caller_was_heard(facts: Facts, event: on.Event, now: float) -> bool:
@@ -174,20 +196,64 @@ def clear(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
 
 
 def run_tool(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
-    """Ask the webhook."""
+    """Have the tool answered."""
     assert isinstance(event, on.ToolCalled)
     return [do.RunTool(event.call)]
+
+
+def refuse_tool(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
+    """Run nothing for an agent that has been left: the answer could not reach it."""
+    assert isinstance(event, on.ToolCalled)
+    return [do.RefuseTool(event.call)]
 
 
 def answer_tool(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
     """Pass the answer on."""
     assert isinstance(event, on.ToolAnswered)
-    return [do.AnswerTool(event.tool_call_id, event.output)]
+    return [do.AnswerTool(event.number)]
+
+
+def await_goodbye(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
+    """Leave the agent the time to say goodbye; asking again wins no more of it."""
+    if on.GoodbyeExpired not in facts.deadlines:
+        facts.arm(on.GoodbyeOver, now + facts.timers.goodbye_start_s)
+        facts.arm(on.GoodbyeExpired, now + facts.timers.goodbye_s)
+    return []
+
+
+def ask_transfer(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
+    """Keep the call until the caller has heard what the agent said before it puts them through."""
+    facts.transfer = "asked"
+    facts.arm(on.TransferExpired, now + facts.timers.transfer_asked_s)
+    return []
+
+
+def begin_transfer(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
+    """Keep the call until the carrier says whether it has taken the caller over."""
+    facts.transfer = "begun"
+    facts.arm(on.TransferExpired, now + facts.timers.transfer_begun_s)
+    return []
+
+
+def end_transfer(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
+    """Go on as if no transfer had been asked for."""
+    facts.transfer = "none"
+    facts.disarm(on.TransferExpired)
+    return []
+
+
+def postpone(facts: Facts, event: on.Event, now: float) -> None:
+    """Let an event wait for the outcome of a transfer; a timer fires again until it is known."""
+    if isinstance(event, on.Timer):
+        facts.arm(type(event), now + _POSTPONED_S)
+    else:
+        facts.kept_back.append(event)
 
 
 def drain(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
     """Let the caller hear the rest; nothing new comes from the agent."""
     facts.disarm(on.FillerDue, on.ConnectExpired, on.AgentSilent, on.HoldExpired)
+    facts.disarm(on.GoodbyeOver, on.GoodbyeExpired)
     facts.arm(on.DrainExpired, now + facts.timers.drain_s)
     return [do.ReleaseCaller(), do.LeaveAgent(), do.DrainCaller()]
 
@@ -213,5 +279,12 @@ def end(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
     assert facts.ending is not None, f"{type(event).__name__} ends the call but nothing says how"
     facts.deadlines.clear()
     gone = isinstance(event, on.CallerLeft) and event.how == "hung_up"
-    # The call behind a broken stream may live: its redirect asks for a fresh one (faults.md row 18).
-    return [do.End(facts.ending, hang_up=not gone and facts.ending.reason not in STREAM_BROKE)]
+    # The phone call may outlive its stream: one that broke is replaced (faults.md row 18), and a caller who
+    # was put through talks to somebody else.
+    return [do.End(facts.ending, hang_up=not gone and facts.ending.reason not in OUTLIVED)]
+
+
+def let_go(facts: Facts, event: on.Event, now: float) -> list[do.Command]:
+    """End a call that was ending already as transferred after all, which the phone call outlives."""
+    facts.ending = Ending(Result.COMPLETED, Reason.TRANSFERRED)
+    return end(facts, event, now)

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from gateway.audio.clips import Clip
 from gateway.audio.heard import BYTES_PER_MS, TurnHeard
 from gateway.bridge import events as on
-from gateway.bridge.media import Cleared, Downlink
+from gateway.bridge.media import Cleared, Downlink, Ours
 from gateway.errors import CallerProtocolError
 from gateway.twilio.messages import Dtmf, Media, Stop, TwilioMessage
 from gateway.twilio.protocol import MarkReturned, MediaStream
@@ -48,6 +47,30 @@ class CallerListener(Protocol):
         """Take an event for the machine."""
 
 
+class _Stall:
+    """Whether the peer takes audio. Lives as long as its leg."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._refused_at = 0.0
+
+    def took(self) -> None:
+        """Note that the peer took something, or gave a sign of life."""
+        self._since = None
+
+    def refused(self, now: float) -> None:
+        """Note that the peer would not take audio."""
+        self._refused_at = now
+        if self._since is None:
+            self._since = now
+
+    @property
+    def is_dead(self) -> bool:
+        """True once the peer has taken nothing for too long."""
+        # Measured from refusal to refusal: a peer that nothing was offered to since is not stalled.
+        return self._since is not None and self._refused_at - self._since >= _STALLED_S
+
+
 class CallerLeg:
     """Lives as long as its call.
 
@@ -58,6 +81,7 @@ class CallerLeg:
         now: the clock.
 
     Attributes:
+        downlink: the agent → caller chain.
         dropped: media messages not sent because Twilio read too slowly.
     """
 
@@ -66,12 +90,11 @@ class CallerLeg:
     ) -> None:
         self._stream = stream
         self._socket = socket
-        self._downlink = downlink
         self._now = now
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
-        self._stalled_since: float | None = None
-        self._refused_at = 0.0
+        self._stall = _Stall()
+        self.downlink = downlink
         self.dropped = 0
 
     async def listen(self, listener: CallerListener) -> None:
@@ -106,74 +129,75 @@ class CallerLeg:
         return False
 
     def _mark_returned(self, mark: MarkReturned, listener: CallerListener) -> None:
-        heard = self._downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)
+        heard = self.downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)
         if heard is not None:
             listener.caller_heard(*heard)
-        self._stalled_since = None
+        self._stall.took()
         if mark.name == self._last_mark:
             self._give_up_on_mark_at = None
             listener.happened(on.CallerHeardAll())
 
-    def play(self, turn_id: str, audio: bytes, *, final: bool) -> None:
-        """Take agent audio (PCM16, 24 kHz) of a turn and send what is due."""
-        if self._downlink.push(turn_id, audio, self._now(), final=final):
+    def play(self, turn_id: str, audio: bytes, *, final: bool) -> bool:
+        """Take agent audio (PCM16, 24 kHz) of a turn and send what is due; False when none will be heard."""
+        pushed = self.downlink.push(turn_id, audio, self._now(), final=final)
+        if pushed == "cuts_in":
             self._socket.send(self._stream.clear(), urgent=True)
         self.pump(self._now())
+        return pushed != "nothing"
 
-    def play_clip(self, clip: Clip) -> None:
-        """Play a clip of ours behind what waits."""
-        self._downlink.play_clip(clip, self._now())
+    def insert(self, ours: Ours, audio: bytes) -> None:
+        """Play audio of ours (µ-law, 8 kHz) behind what waits."""
+        self.downlink.insert(ours, audio, self._now())
         self.pump(self._now())
 
-    def clear(self, *, tell: bool = True) -> Cleared:
+    def hush(self) -> None:
+        """Stop the comfort at once."""
+        if self.downlink.hush(self._now()):
+            self._socket.send(self._stream.clear(), urgent=True)
+
+    def clear(self, *, tell: bool = True, keep_keys: bool = False) -> Cleared:
         """Drop what the caller has not heard, here and, unless the stream is over anyhow, at Twilio."""
-        cleared = self._downlink.clear(self._now())
-        if tell:
+        cleared = self.downlink.clear(self._now(), keep_keys=keep_keys)
+        if tell and cleared.voided:
             self._socket.send(self._stream.clear(), urgent=True)
         return cleared
 
     def hold(self, held: bool) -> None:
         """Send no more audio for now, or go on where that stopped."""
-        self._downlink.playout.held = held
+        self.downlink.playout.held = held
         self.pump(self._now())
 
     def drain(self) -> None:
         """Let out the rest; ``CallerHeardAll`` follows when it has been heard."""
-        self._last_mark = self._downlink.drain(self._now())
+        self._last_mark = self.downlink.drain(self._now())
         self.pump(self._now())
 
     def pump(self, now: float) -> None:
         """Send what is due."""
-        for item in self._downlink.pop_due(now):
+        for item in self.downlink.pop_due(now):
             if isinstance(item, bytes):
-                self._send_audio(item, now)
+                if self._socket.send(self._stream.play(item)):
+                    self._stall.took()
+                else:
+                    self.dropped += 1
+                    self._stall.refused(now)
                 continue
             self._socket.send(self._stream.mark(item.name), urgent=True)
             if item.name == self._last_mark:
-                self._give_up_on_mark_at = max(now, self._downlink.playout.horizon) + _MARK_GRACE_S
-
-    def _send_audio(self, ulaw: bytes, now: float) -> None:
-        if self._socket.send(self._stream.play(ulaw)):
-            self._stalled_since = None
-            return
-        self.dropped += 1
-        self._refused_at = now
-        if self._stalled_since is None:
-            self._stalled_since = now
+                self._give_up_on_mark_at = max(now, self.downlink.playout.horizon) + _MARK_GRACE_S
 
     def overdue(self, now: float) -> on.Event | None:
         """Return what the clock alone says by now: all must have been heard, or the peer takes nothing."""
         if self._give_up_on_mark_at is not None and self._give_up_on_mark_at <= now:
             self._give_up_on_mark_at = None
             return on.CallerHeardAll()
-        # Measured from refusal to refusal: a peer that nothing was offered to since is not stalled.
-        if self._stalled_since is not None and self._refused_at - self._stalled_since >= _STALLED_S:
+        if self._stall.is_dead:
             return on.CallerLeft("lost", "stalled")
         return None
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`pump` and :meth:`overdue` are to be called next."""
-        audio, mark = self._downlink.next_deadline(), self._give_up_on_mark_at
+        audio, mark = self.downlink.next_deadline(), self._give_up_on_mark_at
         if audio is None or mark is None:
             return mark if audio is None else audio
         return min(audio, mark)
@@ -182,8 +206,8 @@ class CallerLeg:
         """Return what was counted on both directions of the leg, by name; bad messages by reason as well."""
         stream, downlink, playout = (
             self._stream.counters,
-            self._downlink.counters,
-            self._downlink.playout.counters,
+            self.downlink.counters,
+            self.downlink.playout.counters,
         )
         return {
             "caller_frames": stream.frames,
@@ -196,7 +220,7 @@ class CallerLeg:
             + stream.marks_unprompted,
             "agent_turns": downlink.turns,
             "agent_ms": downlink.agent_bytes // _AGENT_BYTES_PER_MS,
-            "agent_dbfs": round(self._downlink.level.rms_dbfs, 1),
+            "agent_dbfs": round(self.downlink.level.rms_dbfs, 1),
             "agent_late_bytes": downlink.late_bytes,
             "pieces_sent": playout.pieces,
             "pieces_dropped": self.dropped,

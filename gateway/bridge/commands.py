@@ -53,12 +53,19 @@ class ReleaseCaller:
 
 @dataclass(frozen=True, slots=True)
 class DrainCaller:
-    """Let the caller hear the rest, then report :class:`~gateway.bridge.machine.CallerHeardAll`."""
+    """Let the caller hear the rest, then report :class:`~gateway.bridge.events.CallerHeardAll`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Ask the operator's webhook, then report :class:`~gateway.bridge.machine.ToolAnswered`."""
+    """Have a tool answered, then report :class:`~gateway.bridge.events.ToolAnswered`."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseTool:
+    """Book a tool call that came too late to be answered."""
 
     call: ToolCall
 
@@ -67,13 +74,16 @@ class RunTool:
 class AnswerTool:
     """Give the agent the one answer to its tool call, or book it as undeliverable."""
 
-    tool_call_id: str
-    output: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The call is over: close both legs, hang up unless the caller did."""
+    """The call is over: close both legs.
+
+    Attributes:
+        hang_up: end the phone call too; False when the caller did, or when it goes on elsewhere.
+    """
 
     ending: Ending
     hang_up: bool
@@ -88,6 +98,7 @@ Command = (
     | ReleaseCaller
     | DrainCaller
     | RunTool
+    | RefuseTool
     | AnswerTool
     | End
 )

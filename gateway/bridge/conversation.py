@@ -11,6 +11,23 @@ from gateway.audio.heard import TurnHeard
 from gateway.records import Role, TranscriptEntry
 
 _MOST_ENTRIES = 2_000
+_TRANSFER_FAILED = "[Your transfer of the caller failed: "
+
+
+def with_failed_transfer(so_far: str, status: str) -> str:
+    """Return a conversation at whose end the caller was put through in vain.
+
+    Args:
+        so_far: as :meth:`Conversation.so_far` returns it.
+        status: the carrier's word for it, such as ``no-answer``.
+    """
+    line = f"{_TRANSFER_FAILED}{status}. The caller is back with you.]"
+    return f"{so_far}\n{line}" if so_far else line
+
+
+def ends_with_failed_transfer(so_far: str) -> bool:
+    """Say whether the last that happened in a conversation is a transfer in vain."""
+    return so_far.rpartition("\n")[2].startswith(_TRANSFER_FAILED)
 
 
 class Conversation:

@@ -1,14 +1,15 @@
 """The calls whose stream has left: how they ended, and the end of those that may yet go on.
 
-A media stream that breaks does not end its call: Twilio asks for another one. The end of such a call is held
-back, with what a resumed call has to know, until another stream runs, or until none will.
+A media stream that breaks does not end its call: Twilio asks for another one. Nor does a caller who was put
+through to somebody else: if nobody takes the call, or the line is busy, Twilio asks for one as well. The end
+of such a call is held back, with what a resumed call has to know, until another stream runs, or none will.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from gateway.records import STREAM_BROKE, CallInfo, Ending
+from gateway.records import OUTLIVED, CallInfo, Ending, Reason
 
 _KEPT = 1_000
 
@@ -18,7 +19,7 @@ class Departed:
     """A call whose stream was live here a while ago, or was awaited in vain.
 
     Attributes:
-        so_far: what was said; empty once the call is over.
+        so_far: what was said, and how a transfer failed; empty once the call is over.
         streams: how many streams the call has had.
         over: True when no other stream may follow.
     """
@@ -31,8 +32,8 @@ class Departed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Broken:
-    """A call that waits for another stream; ``say_end`` says its end, should none come."""
+class _Waiting:
+    """A call that may yet get another stream; ``say_end`` says its end, should none come."""
 
     departed: Departed
     say_end: Callable[[], None] | None
@@ -44,21 +45,24 @@ class Departures:
 
     Args:
         patience_s: how long a call whose stream broke is waited for.
+        transfer_s: how long it may take to hear what became of a caller who was put through: as long as
+            they talk to somebody else, and no longer than any call lasts.
     """
 
-    def __init__(self, patience_s: float = 30.0) -> None:
+    def __init__(self, patience_s: float = 30.0, transfer_s: float = 14_400.0) -> None:
         self._patience_s = patience_s
-        self._broken: dict[str, _Broken] = {}  # by call SID; each for a bounded time
+        self._transfer_s = transfer_s
+        self._waiting: dict[str, _Waiting] = {}  # by call SID; each for a bounded time
         self._over: dict[str, Departed] = {}  # a bounded number, the oldest first
         self._settled = False
 
     def find(self, call_sid: str) -> Departed | None:
         """Return how a call's last stream ended, if that is still known."""
-        broken = self._broken.get(call_sid)
-        return self._over.get(call_sid) if broken is None else broken.departed
+        waiting = self._waiting.get(call_sid)
+        return self._over.get(call_sid) if waiting is None else waiting.departed
 
     def add(self, departed: Departed, say_end: Callable[[], None] | None = None) -> None:
-        """Remember a call whose stream has left; unless the stream broke, the call is over.
+        """Remember a call whose stream has left; unless the phone call may outlive it, it is over.
 
         Args:
             departed: the call.
@@ -69,15 +73,16 @@ class Departures:
         earlier = self._taken(call_sid)
         if say_end is None and earlier is not None:
             say_end = earlier.say_end
-        if departed.ending.reason in STREAM_BROKE and not self._settled:
-            self._wait(departed, say_end, self._patience_s)
+        if departed.ending.reason in OUTLIVED and not self._settled:
+            transferred = departed.ending.reason is Reason.TRANSFERRED
+            self._wait(departed, say_end, self._transfer_s if transferred else self._patience_s)
         else:
             self._close(departed, say_end)
 
     def expect(self, call_sid: str, within_s: float) -> None:
-        """Wait so long for a stream that was promised to a call whose stream broke, if it is one."""
-        if (broken := self._taken(call_sid)) is not None:
-            self._wait(broken.departed, broken.say_end, within_s)
+        """Wait so long for a stream that was promised to a call that waits for one, if it is one."""
+        if (waiting := self._taken(call_sid)) is not None:
+            self._wait(waiting.departed, waiting.say_end, within_s)
 
     def resumed(self, call_sid: str) -> None:
         """Forget a call that goes on: its end is its new stream's."""
@@ -85,25 +90,27 @@ class Departures:
 
     def give_up(self, call_sid: str) -> None:
         """End a call that waits for another stream, if it does: none will come."""
-        if (broken := self._taken(call_sid)) is not None:
-            self._close(broken.departed, broken.say_end)
+        if (waiting := self._taken(call_sid)) is not None:
+            self._close(waiting.departed, waiting.say_end)
 
     def settle(self) -> None:
         """End every call that waits for another stream, and from now on each that breaks, at once."""
         self._settled = True
-        for call_sid in list(self._broken):
+        for call_sid in list(self._waiting):
             self.give_up(call_sid)
 
     def _wait(self, departed: Departed, say_end: Callable[[], None] | None, wait_s: float) -> None:
         call_sid = departed.call.call_sid
         timer = asyncio.get_running_loop().call_later(wait_s, self.give_up, call_sid)
-        self._broken[call_sid] = _Broken(departed, say_end, timer)
+        self._waiting[call_sid] = _Waiting(departed, say_end, timer)
+        if len(self._waiting) > _KEPT:
+            self.give_up(next(iter(self._waiting)))
 
-    def _taken(self, call_sid: str) -> _Broken | None:
-        broken = self._broken.pop(call_sid, None)
-        if broken is not None:
-            broken.timer.cancel()
-        return broken
+    def _taken(self, call_sid: str) -> _Waiting | None:
+        waiting = self._waiting.pop(call_sid, None)
+        if waiting is not None:
+            waiting.timer.cancel()
+        return waiting
 
     def _close(self, departed: Departed, say_end: Callable[[], None] | None) -> None:
         self._over[departed.call.call_sid] = replace(departed, so_far="", over=True)

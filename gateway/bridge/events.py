@@ -69,10 +69,34 @@ class ToolCalled:
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswered:
-    """A tool has its answer (an error is one too)."""
+    """A tool has its answer (an error is one too); ``number`` is the call's own for it."""
 
-    tool_call_id: str
-    output: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndAsked:
+    """The agent asks, by a tool, to end the call once it has said goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The agent asks, by a tool, to put the caller through; the caller is still hearing what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferBegun:
+    """The carrier is being asked to put the caller through: from now on nobody may hang up on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The carrier has taken the caller over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFailed:
+    """The carrier has not taken the caller over, and will not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +148,21 @@ class HoldExpired:
 
 
 @dataclass(frozen=True, slots=True)
+class GoodbyeOver:
+    """Timer: the agent, which asked to end the call, says nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoodbyeExpired:
+    """Timer: the agent, which asked to end the call, has had time enough to say goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferExpired:
+    """Timer: nobody says what became of a transfer."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrainExpired:
     """Timer: the caller should have heard the rest by now."""
 
@@ -133,7 +172,18 @@ class TimeUp:
     """Timer: the longest call allowed."""
 
 
-Timer = FillerDue | ConnectExpired | AgentSilent | CallerSilent | HoldExpired | DrainExpired | TimeUp
+Timer = (
+    FillerDue
+    | ConnectExpired
+    | AgentSilent
+    | CallerSilent
+    | HoldExpired
+    | GoodbyeOver
+    | GoodbyeExpired
+    | TransferExpired
+    | DrainExpired
+    | TimeUp
+)
 
 Event = (
     AgentConnected
@@ -146,6 +196,11 @@ Event = (
     | Interruption
     | ToolCalled
     | ToolAnswered
+    | EndAsked
+    | TransferAsked
+    | TransferBegun
+    | Transferred
+    | TransferFailed
     | CallerLeft
     | CallerHeardAll
     | OperatorEnded

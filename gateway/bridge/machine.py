@@ -5,7 +5,7 @@ from gateway.bridge import commands as do
 from gateway.bridge import events as on
 from gateway.bridge.actions import BargeIn, Facts, Timers
 from gateway.bridge.table import State
-from gateway.records import Ending
+from gateway.records import Ending, Reason
 
 __all__ = ["BargeIn", "CallMachine", "State", "Timers"]
 
@@ -28,6 +28,17 @@ class CallMachine:
         """How the call ended or is about to end; None while nothing decided that."""
         return self._facts.ending
 
+    @property
+    def may_transfer(self) -> bool:
+        """True until something but the agent's own wish ends the call."""
+        ending = self._facts.ending
+        return self.state is not State.ENDED and (ending is None or ending.reason is Reason.AGENT_ENDED)
+
+    @property
+    def caller_left(self) -> bool:
+        """True when the caller's stream ended while they were being put through."""
+        return any(isinstance(event, on.CallerLeft) for event in self._facts.kept_back)
+
     def start(self, now: float) -> list[do.Command]:
         """Begin: the caller's stream is up."""
         facts = self._facts
@@ -45,11 +56,18 @@ class CallMachine:
         if self.state is State.ENDED:
             return []
         arrow = table.choose(self.state, event, self._facts, now)
+        if table.waits(arrow, self._facts):
+            actions.postpone(self._facts, event, now)
+            return []
         self.state = arrow.to
         if arrow.ending is not None and self._facts.ending is None:
-            detail = getattr(event, "detail", "") or arrow.ending.detail
+            detail = arrow.ending.detail or getattr(event, "detail", "")
             self._facts.ending = Ending(arrow.ending.result, arrow.ending.reason, detail)
-        return arrow.do(self._facts, event, now)
+        commands = arrow.do(self._facts, event, now)
+        if self._facts.transfer == "none" and self._facts.kept_back:
+            kept, self._facts.kept_back = self._facts.kept_back, []
+            commands += [command for late in kept for command in self.handle(late, now)]
+        return commands
 
     def tick(self, now: float) -> list[do.Command]:
         """Handle every timer that is due."""
@@ -71,3 +89,8 @@ class CallMachine:
     def agent_spoke(self) -> None:
         """Note that the agent's session gave a sign of life: it is not silent."""
         self._facts.disarm(on.AgentSilent, on.FillerDue)
+
+    def agent_sounded(self, heard_at: float) -> None:
+        """Note audio of the agent, and when it will have been heard: its goodbye, if it is one, goes on."""
+        if on.GoodbyeOver in self._facts.deadlines:
+            self._facts.arm(on.GoodbyeOver, heard_at + self._facts.timers.goodbye_pause_s)

@@ -5,8 +5,9 @@ buffer of the call, the playout.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from gateway.audio import clips, pcm, ulaw
+from gateway.audio import pcm, ulaw
 from gateway.audio.heard import TurnHeard
 from gateway.audio.level import LevelMeter
 from gateway.audio.playout import MarkDue, Playout
@@ -15,12 +16,23 @@ from gateway.audio.resample import Resampler
 CALLER_RATE_HZ = 8_000
 AGENT_RATE_HZ = 24_000
 _BYTES_PER_S = 2 * AGENT_RATE_HZ
-_CLIP_TURN = "clip"
 _SILENCE = bytes([ulaw.SILENCE]) * 2_000  # 250 ms
 _REFUSED_KEPT = 16
 # An agent that speaks in real time is between two chunks, not done, until it is a chunk and this much late.
 _LATE_S = 0.060
 _MOST_CHUNK_S = 0.100
+
+Ours = Literal["clip", "comfort", "keys"]
+"""Audio of the gateway's own: a clip, the comfort while a tool runs, keys pressed on the agent's behalf."""
+
+# No turn of the agent's goes by such a name.
+_TURNS: dict[Ours, str] = {"clip": "<clip>", "comfort": "<comfort>", "keys": "<keys>"}
+_COMFORT, _KEYS = frozenset({_TURNS["comfort"]}), frozenset({_TURNS["keys"]})
+_MAKES_WAY = frozenset({_TURNS["clip"], _TURNS["comfort"]})  # for the agent's next audio
+_OURS = frozenset(_TURNS.values())
+
+Push = Literal["nothing", "heard", "cuts_in"]
+"""What comes of a chunk of the agent's: nothing, it will be heard, or that in place of audio of ours."""
 
 
 class Uplink:
@@ -70,10 +82,12 @@ class Cleared:
     Attributes:
         turns: what was heard of each turn that lost audio.
         dropped_ms: agent audio the caller will not hear.
+        voided: True when audio that was already sent is void too: tell Twilio to ``clear``.
     """
 
     turns: tuple[tuple[str, TurnHeard], ...] = field(default=())
     dropped_ms: int = 0
+    voided: bool = True
 
 
 class Downlink:
@@ -84,28 +98,27 @@ class Downlink:
 
     Args:
         resampler: 24 kHz → 8 kHz.
+        playout: see below.
+
+    Attributes:
         playout: the call's buffer.
+        level: of the agent's audio.
     """
 
     def __init__(self, resampler: Resampler, playout: Playout) -> None:
         self._resampler = resampler
-        self._playout = playout
+        self.playout = playout
         self._aligner = pcm.ByteAligner()
         self._turn: _Turn | None = None
         self._marks: dict[str, str] = {}  # mark name -> turn id
         self._marks_set = 0
         self._refused: dict[str, None] = {}
-        self._clip_waits = False
+        self._making_way = False  # audio of ours that makes way may still be in the line
         self._more_by = 0.0  # when the agent's next chunk is overdue, if it speaks in real time
         self.level = LevelMeter()
         self.counters = DownlinkCounters()
 
-    @property
-    def playout(self) -> Playout:
-        """The call's buffer."""
-        return self._playout
-
-    def push(self, turn_id: str, audio: bytes, now: float, *, final: bool) -> bool:
+    def push(self, turn_id: str, audio: bytes, now: float, *, final: bool) -> Push:
         """Take a chunk of a turn.
 
         Args:
@@ -115,14 +128,14 @@ class Downlink:
             final: True for the last chunk of an utterance: the resampler's rest follows at once.
 
         Returns:
-            True when a clip of ours is cut short by it: tell Twilio to ``clear`` before anything is sent.
+            ``cuts_in`` when audio of ours is cut short: tell Twilio to ``clear`` before anything is sent.
         """
         self.counters.agent_bytes += len(audio)
         if turn_id in self._refused:
             self.counters.late_bytes += len(audio)
-            return False
-        clip_cut = self._clip_waits and self._playout.drop(_CLIP_TURN, now)
-        self._clip_waits = False
+            return "nothing"
+        cuts_in = bool(audio) and self._making_way and self.playout.drop(_MAKES_WAY, now)
+        self._making_way &= not audio
         turn = self._turn
         if turn is None or turn.turn_id != turn_id:
             turn = self._begin_turn(turn_id, now)
@@ -132,7 +145,7 @@ class Downlink:
         self._append(turn.turn_id, samples, now)
         if final:
             self._flush(now)
-        return clip_cut
+        return "cuts_in" if cuts_in else "heard" if audio else "nothing"
 
     def _begin_turn(self, turn_id: str, now: float) -> _Turn:
         self._flush(now)
@@ -143,7 +156,7 @@ class Downlink:
     def _append(self, turn_id: str, samples: pcm.Pcm, now: float) -> None:
         if samples.size:
             self.level.push(samples)
-            self._playout.push(turn_id, ulaw.encode(samples), now)
+            self.playout.push(turn_id, ulaw.encode(samples), now)
 
     def _flush(self, now: float) -> None:
         """End the utterance: let the resampler's rest out, set a mark behind it."""
@@ -158,7 +171,7 @@ class Downlink:
 
     def _mark(self, name: str, turn_id: str) -> None:
         self._marks[name] = turn_id
-        self._playout.mark(name)
+        self.playout.mark(name)
 
     def pop_due(self, now: float) -> list[bytes | MarkDue]:
         """Take what has to leave now, in order.
@@ -167,28 +180,39 @@ class Downlink:
         can be expected, so that its last samples are not kept in the resampler. Too early would be worse:
         ended between two chunks, a tone clicks.
         """
-        due = self._playout.pop_due(now)
-        if self._playout.idle and self._turn is not None and self._turn.open and self._dry_at() <= now:
+        due = self.playout.pop_due(now)
+        if self.playout.idle and self._turn is not None and self._turn.open and self._dry_at() <= now:
             self._flush(now)
-            due += self._playout.pop_due(now)
+            due += self.playout.pop_due(now)
         return due
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`pop_due` is to be called next (seconds, monotonic)."""
-        if self._playout.idle:
+        if self.playout.idle:
             return self._dry_at() if self._turn is not None and self._turn.open else None
-        return self._playout.next_deadline()
+        return self.playout.next_deadline()
 
     def _dry_at(self) -> float:
-        return max(self._playout.horizon - self._resampler.delay_ms / 1000, self._more_by)
+        return max(self.playout.horizon - self._resampler.delay_ms / 1000, self._more_by)
 
-    def play_clip(self, clip: clips.Clip, now: float) -> None:
-        """Let a clip of ours follow what is waiting."""
+    def insert(self, ours: Ours, audio: bytes, now: float) -> None:
+        """Let audio of ours follow what is waiting.
+
+        Args:
+            ours: clips and comfort make way for the agent's next audio; keys do not.
+            audio: µ-law at 8 kHz.
+            now: seconds, monotonic.
+        """
         self._flush(now)
-        self._clip_waits = True
-        self._playout.push(_CLIP_TURN, clips.load(clip), now)
-        self._marks_set += 1
-        self._mark(f"{_CLIP_TURN}-{self._marks_set}", "")
+        self._making_way |= ours != "keys"
+        self.playout.insert(_TURNS[ours], audio)
+        if ours != "comfort":  # it may go on
+            self._marks_set += 1
+            self._mark(f"{ours}-{self._marks_set}", "")
+
+    def hush(self, now: float) -> bool:
+        """Drop the comfort; True when what was sent of it is void: tell Twilio to ``clear``."""
+        return self.playout.drop(_COMFORT, now)
 
     def drain(self, now: float) -> str:
         """Let out all that is left with a last mark behind it; return the mark's name.
@@ -197,7 +221,7 @@ class Downlink:
         behind that, so a short silence goes between the last word and the mark.
         """
         self._flush(now)
-        self._playout.push(_CLIP_TURN, _SILENCE, now)
+        self.playout.insert(_TURNS["clip"], _SILENCE)
         self._mark("end", "")
         return "end"
 
@@ -211,25 +235,28 @@ class Downlink:
         turn_id = self._marks.pop(name, None)
         if flushed or turn_id is None:
             return None
-        self._playout.ledger.mark_played(name, now)
-        return (turn_id, self._playout.ledger.heard(turn_id)) if turn_id else None
+        self.playout.ledger.mark_played(name, now)
+        return (turn_id, self.playout.ledger.heard(turn_id)) if turn_id else None
 
-    def clear(self, now: float) -> Cleared:
+    def clear(self, now: float, *, keep_keys: bool = False) -> Cleared:
         """Drop what the caller has not heard and refuse what still comes of it.
 
-        The caller of this method sends Twilio's ``clear`` as well.
+        Args:
+            now: seconds, monotonic.
+            keep_keys: leave keys in the line, and, while they are being heard, what was sent with them.
         """
-        before = self._playout.counters.cleared_bytes
-        cut = [heard for heard in self._playout.clear(now) if heard.turn != _CLIP_TURN]
+        before = self.playout.counters.cleared_bytes
+        cut = self.playout.clear(now, keep=_KEYS if keep_keys else frozenset())
         self._resampler.flush()
         self._aligner.reset()
-        for turn_id in {heard.turn for heard in cut} | ({self._turn.turn_id} if self._turn else set()):
+        turns = tuple((heard.turn, heard) for heard in cut.turns if heard.turn not in _OURS)
+        for turn_id in {turn_id for turn_id, _ in turns} | ({self._turn.turn_id} if self._turn else set()):
             self._refuse(turn_id)
         self._turn = None
         self._marks.clear()
-        self._clip_waits = False
-        dropped = self._playout.counters.cleared_bytes - before
-        return Cleared(tuple((heard.turn, heard) for heard in cut), dropped // 8)
+        self._making_way = False
+        dropped = self.playout.counters.cleared_bytes - before
+        return Cleared(turns, dropped // 8, cut.voided)
 
     def _refuse(self, turn_id: str) -> None:
         if turn_id:

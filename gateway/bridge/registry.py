@@ -4,7 +4,7 @@ A call is reserved by its signed voice webhook, which gets a one-use stream toke
 the token; the session that runs then holds the place until its end. Reserved and live calls together never
 exceed ``max_active``.
 
-A call is over once: with its last stream, or, when that stream broke, as soon as none will follow.
+A call is over once: with its last stream, or, when the phone call outlives that, as soon as none will follow.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Literal
 from gateway.bridge import events as on
 from gateway.bridge.departures import Departed, Departures
 from gateway.bridge.session import CallSession
-from gateway.records import STREAM_BROKE, CallInfo, Ending
+from gateway.records import OUTLIVED, CallInfo, Ending
 
 Refusal = Literal["draining", "busy", "ended"]
 _REPEATED_WITHIN_S = 5.0
@@ -174,7 +174,7 @@ class Registry:
             self._forget(held)
             before = self.departures.find(call_sid) or Departed(held.call, ending, "", 0)
             self.departures.add(replace(before, ending=ending, streams=before.streams + 1))
-        elif ending.reason not in STREAM_BROKE:
+        elif ending.reason not in OUTLIVED:
             self.departures.give_up(call_sid)
 
     async def drain(

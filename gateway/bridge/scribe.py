@@ -7,7 +7,7 @@ from gateway.bridge.conversation import Conversation
 from gateway.bridge.media import Cleared
 from gateway.journal import Journal
 from gateway.records import (
-    STREAM_BROKE,
+    OUTLIVED,
     AgentJoined,
     CallEnded,
     CallInfo,
@@ -15,6 +15,7 @@ from gateway.records import (
     Happening,
     Interrupted,
     KeyPressed,
+    Reason,
     StateChanged,
     StreamLost,
     ToolAsked,
@@ -22,7 +23,6 @@ from gateway.records import (
 )
 from gateway.telemetry.log import get_logger
 from gateway.vatel import messages as vatel
-from gateway.vatel.arguments import argument_values
 
 log = get_logger(__name__)
 
@@ -93,20 +93,37 @@ class Scribe:
         """Write down that the machine changed its state."""
         self._append(StateChanged(self._at_s(), state))
 
-    def tool_asked(self, call: vatel.ToolCall) -> None:
+    def tool_asked(self, asked: ToolAsked) -> None:
         """Write down a tool call."""
-        self._append(ToolAsked(call.id, call.name, argument_values(call.arguments)))
+        self._append(asked)
 
-    def tool_ran(self, run: ToolRun) -> None:
-        """Write down what became of a tool call."""
+    def tool_ran(self, run: ToolRun, label: str) -> None:
+        """Write down what became of a tool call, and say so in the log: how it went, never what was said.
+
+        Args:
+            run: the record.
+            label: the tool's name in logs, which the agent cannot make up.
+        """
+        log.info(
+            "tool_ran",
+            call_id=self._call.call_id,
+            name=label,
+            status=run.status,
+            reason=run.detail,
+            latency_ms=run.latency_ms,
+            attempts=run.attempts,
+            http_status=run.http_status,
+            output_bytes=run.output_bytes,
+        )
         self._append(run)
 
     def stopped(self, ending: Ending, counters: dict[str, int | float]) -> None:
-        """Write down how the stream ended, which ends the call too unless the stream broke."""
+        """Write down how the stream ended, which ends the call too unless it may get another stream."""
         end = CallEnded(self._at_s(), ending, counters | {"streams": self._streams})
         self._end = end
-        if ending.reason in STREAM_BROKE:
-            self._log("stream_lost", end)
+        if ending.reason in OUTLIVED:
+            transferred = ending.reason is Reason.TRANSFERRED
+            self._log("call_transferred" if transferred else "stream_lost", end)
             self._append(StreamLost(end.at_s, ending, counters))
         else:
             self.call_over()
@@ -121,7 +138,7 @@ class Scribe:
     def _log(self, event: str, end: CallEnded) -> None:
         log.info(
             event,
-            # Whoever ends a call whose stream broke may be at work for another one, or for none.
+            # Whoever ends a call whose stream is gone may be at work for another one, or for none.
             call_id=self._call.call_id,
             call_sid=self._call.call_sid,
             result=end.ending.result,

@@ -11,16 +11,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
+from gateway.audio import clips
 from gateway.audio.heard import TurnHeard
 from gateway.bridge import commands as do
 from gateway.bridge import events as on
 from gateway.bridge.agent_leg import AgentLine, Dial
 from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.clock import Clock
+from gateway.bridge.comforter import Comforter
+from gateway.bridge.controls import Controls, Transfer
 from gateway.bridge.machine import CallMachine
 from gateway.bridge.media import Uplink
 from gateway.bridge.scribe import Scribe
-from gateway.bridge.tool_desk import RunTool, ToolDesk
+from gateway.bridge.tool_desk import CallTools, ToolDesk
 from gateway.journal import Journal
 from gateway.records import CallInfo, Ending, Reason, Result
 from gateway.telemetry.log import get_logger
@@ -43,8 +46,9 @@ class CallSession:
         caller: the caller's leg.
         uplink: the caller → agent chain.
         dial: reaches the agent.
-        run_tool: answers the agent's tool calls.
+        tools: answer the agent's tool calls.
         hang_up: ends the phone call.
+        transfer: puts the phone call through to somebody else.
         journal: where what happens is appended.
         clock: the process's clock.
         before: what was said on a stream of the same call that broke; empty otherwise.
@@ -62,8 +66,9 @@ class CallSession:
         caller: CallerLeg,
         uplink: Uplink,
         dial: Dial,
-        run_tool: RunTool,
+        tools: CallTools[Any],
         hang_up: HangUp,
+        transfer: Transfer,
         journal: Journal,
         clock: Clock,
         before: str = "",
@@ -78,25 +83,22 @@ class CallSession:
         self._hang_up = hang_up
         self._clock = clock
         self._line = AgentLine(dial, self, clock.now, self._spawn)
-        self._desk = ToolDesk(call, run_tool, self._line, self.scribe, self._spawn, self.happened, clock.now)
+        self._comforter = Comforter(caller, clock.now)
+        controls = Controls(
+            *(call, machine, caller, self._comforter, transfer),
+            *(self._spawn, self.happened, self._set_alarm, clock.now),
+        )
+        self._desk = ToolDesk(
+            *(call, tools, controls, self._line, self.scribe),
+            *(self._comforter, self._spawn, self.happened, clock.now),
+        )
         self._alarm = clock.alarm(self._on_due, self._finish)
         self._posted: deque[on.Event] = deque()
         self._state = machine.state
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         self._over: asyncio.Future[do.End] = asyncio.get_running_loop().create_future()
-        self._do: dict[type[do.Command], Callable[[Any], None]] = {
-            do.ConnectAgent: lambda c: self._line.connect(self.scribe.conversation.so_far(), c.after_s),
-            do.LeaveAgent: lambda c: self._line.leave(),
-            do.PlayClip: lambda c: caller.play_clip(c.clip),
-            do.ClearCaller: lambda c: self.scribe.cleared(caller.clear(), interrupted=c.interrupted),
-            do.HoldCaller: lambda c: caller.hold(True),
-            do.ReleaseCaller: lambda c: caller.hold(False),
-            do.DrainCaller: lambda c: caller.drain(),
-            do.RunTool: lambda c: self._desk.start(c.call),
-            do.AnswerTool: lambda c: self._desk.answer(c.tool_call_id, c.output),
-            do.End: self._finish,
-        }
+        self._do = _hands(self, caller, self._line, self._desk)
 
     async def run(self) -> Ending:
         """Run the call to its end; both sockets are closed when it returns. Cancelled, it books that end."""
@@ -127,6 +129,7 @@ class CallSession:
             self._over.cancel()  # who posts from now on is late
             self._alarm.set(None)
             self._line.leave()
+            self._desk.leave()
             self._uplink.end()
             # What is on its way to the ear of a caller who has gone will not be heard.
             self.scribe.cleared(self._caller.clear(tell=False), interrupted=False)
@@ -146,6 +149,7 @@ class CallSession:
 
     def happened(self, event: on.Event) -> None:
         """Handle an event to completion, then ask the clock for the next time anything is due."""
+        self._comforter.notice(event)
         self._obey(self._machine.handle(event, self._clock.now()))
         self._set_alarm()
 
@@ -156,6 +160,7 @@ class CallSession:
         overdue = self._caller.overdue(now)
         if overdue is not None:
             self.happened(overdue)
+        self._comforter.tick(now)
         self._caller.pump(now)
         self._set_alarm()
 
@@ -168,6 +173,8 @@ class CallSession:
             self._over.set_result(end)
 
     def _obey(self, commands: list[do.Command]) -> None:
+        if self._machine.state is not self._state:
+            self._comforter.leave()  # whom the caller waited for is gone
         for command in commands:
             self._do[type(command)](command)
         if self._machine.state is not self._state:
@@ -177,8 +184,8 @@ class CallSession:
     def _set_alarm(self) -> None:
         if self._posted:
             return  # the alarm is set for what was posted
-        machine, caller = self._machine.next_deadline(), self._caller.next_deadline()
-        self._alarm.set(machine if caller is None else caller if machine is None else min(machine, caller))
+        dues = (self._machine.next_deadline(), self._caller.next_deadline(), self._comforter.next_deadline())
+        self._alarm.set(min((due for due in dues if due is not None), default=None))
 
     def caller_audio(self, payload: bytes) -> None:
         """Carry a frame of the caller to the agent: the hot path."""
@@ -199,12 +206,16 @@ class CallSession:
             self._machine.agent_spoke()
         match message:
             case vatel.ResponseAudio(turn_id, audio, is_final):
-                self._caller.play(self._line.turn(turn_id), audio, final=bool(is_final))
+                if self._caller.play(self._line.turn(turn_id), audio, final=bool(is_final)):
+                    self._comforter.agent_spoke()
+                    self._machine.agent_sounded(self._comforter.words_heard_at())
                 self._set_alarm()
             case vatel.ResponseText(turn_id):
                 self.scribe.agent_said(self._line.turn(turn_id), message)
             case vatel.InputTranscript():
                 self.scribe.caller_said(message)
+                self._comforter.caller_said(final=message.is_final)
+                self._set_alarm()
             case vatel.ToolCall():
                 self.happened(on.ToolCalled(message))
             case vatel.SpeechStarted(emulated):
@@ -223,6 +234,28 @@ class CallSession:
             "caller_dbfs": round(self._uplink.level.rms_dbfs, 1),
         }
         return talk | self._caller.counters() | self._line.snapshot() | asdict(self._desk.counters)
+
+
+def _hands(
+    session: CallSession, caller: CallerLeg, line: AgentLine, desk: ToolDesk
+) -> dict[type[do.Command], Callable[[Any], None]]:
+    """Return what carries out each command there is."""
+    scribe = session.scribe
+    return {
+        do.ConnectAgent: lambda c: line.connect(scribe.conversation.so_far(), c.after_s),
+        do.LeaveAgent: lambda c: line.leave(),
+        do.PlayClip: lambda c: caller.insert("clip", clips.load(c.clip)),
+        do.ClearCaller: lambda c: scribe.cleared(
+            caller.clear(keep_keys=c.interrupted), interrupted=c.interrupted
+        ),
+        do.HoldCaller: lambda c: caller.hold(True),
+        do.ReleaseCaller: lambda c: caller.hold(False),
+        do.DrainCaller: lambda c: caller.drain(),
+        do.RunTool: lambda c: desk.start(c.call),
+        do.RefuseTool: lambda c: desk.refuse(c.call),
+        do.AnswerTool: lambda c: desk.answer(c.number),
+        do.End: session._finish,
+    }
 
 
 _EVENTS: dict[type[vatel.ServerMessage], on.Event] = {

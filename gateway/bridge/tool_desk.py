@@ -1,32 +1,56 @@
 """Where the agent's tool calls are handed in and their answers out: one answer each, whatever happens."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
 
 from gateway.bridge import events as on
 from gateway.bridge.agent_leg import AgentLeg, AgentLine, Spawn
+from gateway.bridge.comforter import Comforter
 from gateway.bridge.scribe import Scribe
-from gateway.records import CallInfo, ToolRun
+from gateway.records import CallInfo, ToolAsked, ToolRun
+from gateway.tools.controls import CallControls
+from gateway.tools.question import ComfortPlan, Question, ToolOutcome
+from gateway.vatel.arguments import argument_values
 from gateway.vatel.messages import ToolCall
 
-
-@dataclass(frozen=True, slots=True)
-class ToolOutcome:
-    """What a tool came to.
-
-    Attributes:
-        output: the text the agent gets; a failure is told in it as JSON.
-        failure: a short slug, or empty when the tool answered well.
-    """
-
-    output: str = field(repr=False)
-    failure: str = ""
+_UNANSWERED = ToolOutcome("", failure="call_ended")
 
 
-RunTool = Callable[[CallInfo, ToolCall], Awaitable[ToolOutcome]]
-"""Answer a tool call within the router's own deadline; never raises."""
+class Asked(Protocol):
+    """A question that was taken in, and how the caller's wait for its answer is to be."""
+
+    @property
+    def question(self) -> Question:
+        """What was asked."""
+
+    @property
+    def kept_arguments(self) -> Mapping[str, object]:
+        """The arguments as records may keep them: sensitive values masked."""
+
+    @property
+    def comfort(self) -> ComfortPlan:
+        """What the caller hears meanwhile."""
+
+    @property
+    def label(self) -> str:
+        """The tool's name in logs, which the agent cannot make up."""
+
+
+A = TypeVar("A", bound=Asked)
+
+
+class CallTools(Protocol[A]):
+    """The tools of one call. Made before its session; the sessions of all its streams share them."""
+
+    def ask(self, question: Question) -> A:
+        """Take a question in; never raises."""
+
+    async def run(self, asked: A, controls: CallControls) -> ToolOutcome:
+        """Answer a question within the tool's own deadline; never raises, unless cancelled."""
+
+    def leave(self) -> None:
+        """Say that a session is done with them."""
 
 
 @dataclass(slots=True)
@@ -38,14 +62,36 @@ class DeskCounters:
     tools_undeliverable: int = 0
 
 
+@dataclass(slots=True)
+class _Open:
+    """A question without a record of its end yet.
+
+    Attributes:
+        asker: the session that asked: it alone gets the answer. Ids are unique within a session, no further.
+        at: when it was asked (seconds, monotonic).
+        outcome: how it was answered, once it was.
+        answered_at: when.
+    """
+
+    asked: Asked
+    asker: AgentLeg | None
+    at: float
+    outcome: ToolOutcome = _UNANSWERED
+    answered_at: float | None = None
+
+
 class ToolDesk:
     """Lives as long as its call.
 
+    Every question is booked under a number of its own, and leaves the books with the one record of its end.
+
     Args:
         call: the call that asks.
-        run_tool: the router.
-        line: knows the session that asks: it alone gets the answer.
+        tools: answers.
+        controls: what the gateway's own tools may do to the call.
+        line: knows the session that asks.
         scribe: who writes it down.
+        comforter: is told how long the caller waits.
         spawn: starts a task in the call's group.
         happened: takes the events.
         now: the clock.
@@ -54,50 +100,84 @@ class ToolDesk:
     def __init__(
         self,
         call: CallInfo,
-        run_tool: RunTool,
+        tools: CallTools[Any],
+        controls: CallControls,
         line: AgentLine,
         scribe: Scribe,
+        comforter: Comforter,
         spawn: Spawn,
         happened: Callable[[on.Event], None],
         now: Callable[[], float],
     ) -> None:
         self._call = call
-        self._run_tool = run_tool
+        self._tools = tools
+        self._controls = controls
         self._line = line
         self._scribe = scribe
+        self._comforter = comforter
         self._spawn = spawn
         self._happened = happened
         self._now = now
-        self._answered: dict[str, tuple[AgentLeg | None, ToolRun]] = {}
+        self._open: dict[int, _Open] = {}
         self.counters = DeskCounters()
 
     def start(self, call: ToolCall) -> None:
-        """Begin to run a tool."""
-        self.counters.tools += 1
-        self._scribe.tool_asked(call)
-        self._spawn(self._run(call, self._line.leg))
+        """Begin to have a tool call answered."""
+        number = self._book(call)
+        self._comforter.asked(number, self._open[number].asked.comfort)
+        self._spawn(self._run(number))
 
-    async def _run(self, call: ToolCall, asker: AgentLeg | None) -> None:
-        asked_at = self._now()
-        try:
-            outcome = await self._run_tool(self._call, call)
-        except asyncio.CancelledError:
-            latency_ms = round((self._now() - asked_at) * 1000)
-            self.counters.tools_undeliverable += 1
-            self._scribe.tool_ran(ToolRun(call.id, call.name, "undeliverable", latency_ms, "", "call_ended"))
-            raise
-        latency_ms = round((self._now() - asked_at) * 1000)
-        status: Literal["ok", "error"] = "error" if outcome.failure else "ok"
-        run = ToolRun(call.id, call.name, status, latency_ms, outcome.output, outcome.failure)
-        self._answered[call.id] = (asker, run)
-        self._happened(on.ToolAnswered(call.id, outcome.output))
+    def refuse(self, call: ToolCall) -> None:
+        """Book a tool call that nobody waits for any more: it is not run."""
+        self._close(self._book(call), delivered=False)
 
-    def answer(self, tool_call_id: str, output: str) -> None:
+    def answer(self, number: int) -> None:
         """Give the agent its answer, or book it as undeliverable."""
-        asker, run = self._answered.pop(tool_call_id)
-        self.counters.tools_failed += run.status == "error"
-        # Ids need only be unique within a session: one that took over may have used this one again.
-        if asker is None or not asker.answer(tool_call_id, output):
-            self.counters.tools_undeliverable += 1
-            run = replace(run, status="undeliverable")
-        self._scribe.tool_ran(run)
+        self._comforter.answered(number)
+        question = self._open[number]
+        asker, outcome = question.asker, question.outcome
+        delivered = asker is not None and asker.answer(question.asked.question.tool_call_id, outcome.output)
+        self._close(number, delivered=delivered)
+
+    def leave(self) -> None:
+        """Book what is still open: the call is over."""
+        for number in list(self._open):
+            self._close(number, delivered=False)
+        self._tools.leave()
+
+    def _book(self, call: ToolCall) -> int:
+        self.counters.tools += 1
+        number = self.counters.tools
+        question = Question(call.id, call.name, argument_values(call.arguments), self._call)
+        asked = self._tools.ask(question)
+        self._open[number] = _Open(asked, self._line.leg, self._now())
+        self._scribe.tool_asked(ToolAsked(call.id, call.name, asked.kept_arguments))
+        return number
+
+    async def _run(self, number: int) -> None:
+        question = self._open[number]
+        question.outcome = await self._tools.run(question.asked, self._controls)
+        question.answered_at = self._now()
+        self._happened(on.ToolAnswered(number))
+
+    def _close(self, number: int, *, delivered: bool) -> None:
+        question = self._open.pop(number)
+        outcome, asked = question.outcome, question.asked
+        answered_at = self._now() if question.answered_at is None else question.answered_at
+        self.counters.tools_failed += bool(outcome.failure) and question.answered_at is not None
+        self.counters.tools_undeliverable += not delivered
+        status: Literal["ok", "error"] = "error" if outcome.failure else "ok"
+        run = ToolRun(
+            asked.question.tool_call_id,
+            asked.question.tool,
+            status if delivered else "undeliverable",
+            round((answered_at - question.at) * 1000),
+            outcome.kept,
+            outcome.failure,
+            arguments=asked.kept_arguments,
+            attempts=outcome.attempts,
+            http_status=outcome.http_status,
+            output_bytes=len(outcome.output.encode()),
+            replayed=outcome.replayed,
+        )
+        self._scribe.tool_ran(run, asked.label)

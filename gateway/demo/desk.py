@@ -1,6 +1,25 @@
 """The demo's own tool endpoint: what an operator would write, here a restaurant's reservation book."""
 
+from pathlib import Path
+
 from aiohttp import web
+
+from gateway.audio.fillers import load_filler
+from gateway.tools.catalog import Catalog
+
+
+def catalog(url: str) -> Catalog:
+    """Return the tools file that an operator would write for this endpoint, read."""
+    return Catalog.parse(
+        {
+            "tools": [{"name": "book_table", "url": url}],
+            "egress": {"allow_private": ["127.0.0.0/8"], "allow_http": True},
+        },
+        env={},
+        folder=Path(),
+        read_file=Path.read_bytes,
+        load_filler=load_filler,
+    )
 
 
 class ReservationDesk:

@@ -16,7 +16,7 @@ from rich.console import Console
 from gateway import settings
 from gateway.app import Gateway, serving
 from gateway.demo import script
-from gateway.demo.desk import ReservationDesk
+from gateway.demo.desk import ReservationDesk, catalog
 from gateway.demo.lateness import Lateness
 from gateway.demo.outcome import Outcome
 from gateway.demo.screen import Screen, fold
@@ -163,12 +163,12 @@ async def _gateway(
                 "twilio.account_sid": _ACCOUNT_SID,
                 "twilio.auth_token": _AUTH_TOKEN,
                 "twilio.api_base_url": simulator.rest_url,
-                "tools.url": f"{tools_url}/tools",
             },
             env={},
         )
         log.configure(loaded.log.level, loaded.log.format, secrets=loaded.secrets())
-        yield await stack.enter_async_context(serving(loaded, listener)), url
+        tools = catalog(f"{tools_url}/tools")
+        yield await stack.enter_async_context(serving(loaded, listener, tools)), url
 
 
 async def _serve(app: web.Application, stack: AsyncExitStack) -> str:

@@ -7,22 +7,25 @@ from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
     LogSettings,
+    MetricsSettings,
     ToolSettings,
     TwilioSettings,
     VatelSettings,
 )
-from gateway.settings.sources import load
+from gateway.settings.sources import environment, load
 
 __all__ = [
     "AudioSettings",
     "CallSettings",
     "LogSettings",
+    "MetricsSettings",
     "Settings",
     "ToolSettings",
     "TwilioSettings",
     "VatelSettings",
     "add_flags",
     "describe",
+    "environment",
     "example_toml",
     "load",
     "overrides",

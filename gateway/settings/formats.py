@@ -58,8 +58,9 @@ def _service_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _webhook_url(value: str) -> str:
-    _split(value)
+def _file_path(value: str) -> str:
+    if not value or "\0" in value:
+        raise ValueError("is no path")
     return value
 
 
@@ -88,8 +89,8 @@ def _secret(value: SecretStr) -> SecretStr:
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 """https (http on loopback hosts only), host, optional port and path prefix; kept without a closing slash."""
 
-WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
-"""http or https to any host, a query allowed, no user name or password in it."""
+FilePath = Annotated[str, AfterValidator(_file_path)]
+"""Path of a file; a relative one starts at the folder of the TOML file that names it, else where we run."""
 
 AccountSid = Annotated[str, AfterValidator(_account_sid)]
 AgentId = Annotated[str, AfterValidator(_agent_id)]

@@ -10,11 +10,12 @@ from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 
 from gateway.errors import ConfigError
-from gateway.settings.formats import Secret, ServiceUrl, is_loopback, url_host
+from gateway.settings.formats import FilePath, Secret, ServiceUrl, is_loopback, url_host
 from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
     LogSettings,
+    MetricsSettings,
     Section,
     ToolSettings,
     TwilioSettings,
@@ -70,6 +71,7 @@ class Settings(Section):
     audio: AudioSettings = AudioSettings()
     calls: CallSettings = CallSettings()
     tools: ToolSettings = ToolSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -142,6 +144,10 @@ class Key:
     @property
     def secret(self) -> bool:
         return Secret in get_args(self.field.annotation)
+
+    @property
+    def path(self) -> bool:
+        return FilePath in get_args(self.field.annotation)
 
     @property
     def example(self) -> str:

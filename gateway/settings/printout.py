@@ -43,7 +43,4 @@ def _shown(value: object) -> str:
         return "(not set)"
     if isinstance(value, SecretStr):
         return "******** (set)"
-    if isinstance(value, str):
-        address, query, _ = value.partition("?")
-        return address + ("?(hidden)" if query else "")
-    return json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value)

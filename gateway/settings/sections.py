@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.settings.formats import AccountSid, AgentId, Secret, ServiceUrl, WebhookUrl
+from gateway.settings.formats import AccountSid, AgentId, FilePath, Secret, ServiceUrl
 
 
 class Section(BaseModel):
@@ -129,13 +129,19 @@ class CallSettings(Section):
 class ToolSettings(Section):
     """Where the agent's tool calls go."""
 
-    url: WebhookUrl | None = Field(
+    file: FilePath | None = Field(
         default=None,
-        description="the webhook that answers tool calls (POST JSON)",
-        examples=["https://example.com/vatel-tools"],
+        description="the tools file: which endpoint answers which tool, see tools.example.toml",
+        examples=["tools.toml"],
     )
-    deadline_s: float = Field(
-        default=5.0, gt=0, le=60, description="seconds one tool call may take, connecting included"
+
+
+class MetricsSettings(Section):
+    """Where Prometheus reads the metrics: a port of its own, which nobody else has to reach."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to serve /metrics on")
+    port: int | None = Field(
+        default=None, ge=0, le=65_535, description="TCP port of /metrics; unset: not served", examples=[9090]
     )
 
 

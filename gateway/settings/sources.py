@@ -66,6 +66,11 @@ def load(cli: Mapping[str, object] = MappingProxyType({}), env: Mapping[str, str
     return _assemble(values, merged, faults)
 
 
+def environment() -> Mapping[str, str]:
+    """Return the process's environment, for the secrets that the tools file points to."""
+    return os.environ
+
+
 def _assemble(values: Mapping[str, object], merged: _Level, faults: list[str]) -> Settings:
     sound = {name: value for name, value in values.items() if value is not _FAULTY}
     faults += conflicts({**_defaults(values), **sound})
@@ -230,7 +235,8 @@ def _validate(key: Key, given: _Given, faults: list[str]) -> object:
     adapter: TypeAdapter[object] = TypeAdapter(declared, config=ConfigDict(allow_inf_nan=False))
     try:
         # TOML has types of its own: a quoted number there is a slip, in the environment it is the only way.
-        return adapter.validate_python(given.value, strict=given.typed)
+        value = adapter.validate_python(given.value, strict=given.typed)
+        return str(given.folder / str(value)) if key.path else value
     except ValidationError as error:
         faults.extend(f"{given.source}: {_sentence(text)}; {_fix(key, given)}" for text in _texts(error))
         return _FAULTY

@@ -50,22 +50,30 @@ def configure(
         structlog.stdlib.add_logger_name,
         _stamp,
     ]
+    clean = _Clean(secrets)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            _Clean(Redactor.of(secrets)),
+            clean,
             _console(out) if people else structlog.processors.JSONRenderer(),
         ],
     )
-    _route(formatter, level, out)
+    _route(_LineHandler(out, formatter, clean), level)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def add_secrets(secrets: Iterable[str]) -> None:
+    """Mask these texts too from now on, wherever they appear; what was masked before stays so."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LineHandler):
+            handler.clean.add(secrets)
 
 
 def get_logger(name: str) -> Logger:
@@ -79,9 +87,7 @@ def bind_call(*, call_id: str, call_sid: str | None = None) -> AbstractContextMa
     return structlog.contextvars.bound_contextvars(**ids)
 
 
-def _route(formatter: logging.Formatter, level: Level, out: TextIO) -> None:
-    handler = _LineHandler(out)
-    handler.setFormatter(formatter)
+def _route(handler: "_LineHandler", level: Level) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -93,6 +99,11 @@ def _route(formatter: logging.Formatter, level: Level, out: TextIO) -> None:
 class _LineHandler(logging.StreamHandler[TextIO]):
     """Writes to a stream; a record that cannot be formatted is told without its contents."""
 
+    def __init__(self, out: TextIO, formatter: logging.Formatter, clean: "_Clean") -> None:
+        super().__init__(out)
+        self.setFormatter(formatter)
+        self.clean = clean
+
     def handleError(self, record: logging.LogRecord) -> None:
         # The standard one prints the record's arguments, unredacted, to standard error.
         kind = getattr(sys.exc_info()[0], "__name__", "unknown")
@@ -103,8 +114,14 @@ class _LineHandler(logging.StreamHandler[TextIO]):
 class _Clean:
     """The processor before the renderer: redacts every field and puts the important ones first."""
 
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = frozenset(secrets)
+        self._redactor = Redactor.of(self._secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Know more secrets."""
+        self._secrets |= frozenset(secrets)
+        self._redactor = Redactor.of(self._secrets)
 
     def __call__(self, logger: object, method: str, event: _Event) -> _Event:
         clean = {key: self._redactor.pair(key, value) for key, value in event.items()}

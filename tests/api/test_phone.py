@@ -1,18 +1,40 @@
 """Twilio's webhooks over real HTTP: who is believed, what TwiML they get, and what a call may do again."""
 
 import asyncio
+from dataclasses import replace
 from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import pytest
 
-from gateway.api.phone import PhoneConfig
+from gateway.api.phone import PhoneConfig, transfer_twiml
 from gateway.bridge import events as on
 from gateway.journal import Watcher
-from gateway.records import CallEnded, Ending, Reason, Result, StreamLost
+from gateway.records import CallEnded, CallInfo, Ending, Reason, Result, StreamLost
+from gateway.tools.controls import CallControls
+from gateway.tools.question import ToolOutcome
 from gateway.vatel import messages as vatel
-from tests.front_door import AGENT_ID, PUBLIC_URL, FrontDoor, Tree, call_sid, form, front_door, sign, verb
+from tests.bridge.stage import CALL, FINE
+from tests.front_door import (
+    AGENT_ID,
+    PUBLIC_URL,
+    FrontDoor,
+    Tree,
+    call_sid,
+    form,
+    front_door,
+    sign,
+    tree,
+    verb,
+)
 
-HOOKS = ["/twilio/voice", "/twilio/status", "/twilio/stream-status", "/twilio/resume"]
+HOOKS = [
+    "/twilio/voice",
+    "/twilio/status",
+    "/twilio/stream-status",
+    "/twilio/resume",
+    "/twilio/transferred",
+]
 HANG_UP = [verb("Hangup")]
 BUSY = [verb("Reject", {"reason": "busy"})]
 
@@ -394,6 +416,219 @@ async def test_final_status_ends_a_call_whose_stream_broke() -> None:
 
     assert [tag for tag, *_ in answer.verbs] == ["Say", "Hangup"]
     assert door.registry.reserved == 0
+
+
+# --- callers who were put through
+
+
+async def _put_through(controls: CallControls) -> ToolOutcome:
+    await controls.transfer("+4930999", 20)
+    return FINE
+
+
+def _story(door: FrontDoor) -> str:
+    """Return the conversation that the last session goes on with."""
+    return door.sessions[-1].scribe.conversation.so_far()
+
+
+TRANSFER = vatel.ToolCall("t-1", "transfer", ())
+AWAY, DONE = ("StreamLost", "transferred"), ("CallEnded", "transferred")
+
+
+async def _transfer(door: FrontDoor, token: str | None = None) -> None:
+    """Let the agent put a caller through; Twilio stops the stream."""
+    door.tools.deeds["transfer"] = _put_through
+    async with door.call(token=token) as line:
+        door.agents[-1].say(vatel.InputTranscript("A human, please.", None, True), TRANSFER)
+        await door.carrier.begun.get()
+        await line.hang_up()
+        assert (await door.ended()).reason is Reason.TRANSFERRED
+
+
+@pytest.mark.parametrize("status", ["completed", "answered"])
+async def test_call_that_the_other_party_took_is_over(status: str) -> None:
+    """When the other party has had the call it is hung up, and its end said; nobody hung up before that."""
+    async with front_door() as door:
+        with door.journal.watch() as watcher:
+            await _transfer(door)
+            assert _ends(watcher) == [AWAY]
+            answer = await door.post("/twilio/transferred", form(DialCallStatus=status))
+            assert _ends(watcher) == [DONE]
+        assert answer.verbs == HANG_UP
+        assert (await door.post("/twilio/voice", form())).verbs == HANG_UP
+
+    assert door.hung_up == []
+    assert door.carrier.asked == [(call_sid(), "+4930999", 20)]
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        ("busy", "busy"),
+        ("no-answer", "no-answer"),
+        ("failed", "failed"),
+        ("canceled", "canceled"),
+        ("", "failed"),
+        ("<b>new</b>", "failed"),
+    ],
+)
+async def test_failed_transfer_comes_back_to_the_agent(status: str, word: str) -> None:
+    """A caller whom nobody took gets a fresh stream; the agent knows what was said and what failed."""
+    async with front_door() as door:
+        with door.journal.watch() as watcher:
+            await _transfer(door)
+            answer = await door.post("/twilio/transferred", form(DialCallStatus=status))
+            assert answer.verbs == connect_to(answer.token)
+            async with door.call(token=answer.token) as line:
+                await line.hang_up()
+            await door.ended()
+            assert _ends(watcher) == [AWAY, ("CallEnded", "caller_hung_up")]
+
+    assert door.told == [
+        "",
+        "Caller: A human, please.\n"
+        f"[Your transfer of the caller failed: {word}. The caller is back with you.]",
+    ]
+    assert len({session.call.call_id for session in door.sessions}) == 1
+    assert door.hung_up == []
+
+
+async def test_transfer_may_fail_often() -> None:
+    """An agent may try one number after the other: failed transfers are not counted as broken streams."""
+    token = None
+    async with front_door() as door:
+        for _ in range(5):
+            await _transfer(door, token)
+            token = (await door.post("/twilio/transferred", form(DialCallStatus="busy"))).token
+        async with door.call(token=token) as line:
+            assert _story(door).count("failed: busy") == 5
+            await line.hang_up()
+
+
+async def test_transfers_do_not_go_on_for_ever() -> None:
+    """A call has twelve streams at most; then it ends with an apology."""
+    token, tags = None, []
+    async with front_door() as door:
+        for number in range(12):
+            await _transfer(door, token)
+            answer = await door.post("/twilio/transferred", form(DialCallStatus="busy"))
+            tags = [tag for tag, *_ in answer.verbs]
+            token = answer.token if number < 11 else None
+    assert tags == ["Say", "Hangup"]
+    assert len(door.sessions) == 12
+
+
+async def test_outcome_of_a_transfer_delivered_twice() -> None:
+    """A repeated outcome gets the stream that the first one got, and the agent is told once."""
+    async with front_door() as door:
+        await _transfer(door)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(door.post("/twilio/transferred", form(DialCallStatus="busy")))
+                for _ in range(5)
+            ]
+        door.skew_s[0] += 6.0
+        last = await door.post("/twilio/transferred", form(DialCallStatus="busy"))
+        assert {task.result().body for task in tasks} == {last.body}
+        async with door.call(token=last.token) as line:
+            assert _story(door).count("failed: busy") == 1
+            await line.hang_up()
+
+
+async def test_outcome_that_comes_before_the_session_has_left() -> None:
+    """A transfer that fails at once waits for the session that made it."""
+    async with front_door() as door:
+        door.tools.deeds["transfer"] = _put_through
+        door.carrier.wait_s = 0.5
+        async with door.call() as line:
+            door.agents[0].say(TRANSFER)
+            await door.carrier.begun.get()
+            await line.hang_up()
+            answer = await door.post("/twilio/transferred", form(DialCallStatus="failed"))
+        assert answer.verbs == connect_to(answer.token)
+        async with door.call(token=answer.token) as line:
+            assert "failed: failed" in _story(door)
+            await line.hang_up()
+
+
+async def test_outcome_of_a_transfer_that_another_process_made() -> None:
+    """A caller whom a process that is gone put through comes back to a new session, which is told so."""
+    async with front_door() as door:
+        answer = await door.post("/twilio/transferred", form(DialCallStatus="no-answer"))
+        async with door.call(token=answer.token) as line:
+            await line.hang_up()
+        await door.ended()
+        gone = await door.post("/twilio/transferred", form(2, DialCallStatus="completed"))
+
+    assert door.told == ["[Your transfer of the caller failed: no-answer. The caller is back with you.]"]
+    assert gone.verbs == HANG_UP
+
+
+async def test_stream_that_does_not_come_after_a_failed_transfer() -> None:
+    """When the fresh stream breaks before it begins the next one still knows of the transfer."""
+    async with front_door() as door:
+        await _transfer(door)
+        await door.post("/twilio/transferred", form(DialCallStatus="busy"))
+        door.skew_s[0] += 6.0
+        token = (await door.post("/twilio/resume", form())).token
+        async with door.call(token=token) as line:
+            assert "failed: busy" in _story(door)
+            await line.hang_up()
+
+
+async def test_transfer_that_did_not_take_place() -> None:
+    """A call that asks what to do next although it was put through was not: it gets a fresh stream."""
+    async with front_door() as door:
+        await _transfer(door)
+        answer = await door.post("/twilio/resume", form())
+        assert answer.verbs == connect_to(answer.token)
+        async with door.call(token=answer.token) as line:
+            await line.hang_up()
+
+
+@pytest.mark.parametrize("full", [True, False])
+async def test_caller_who_cannot_come_back(full: bool) -> None:
+    """A caller for whom there is no place any more, or whose call is over, hears an apology."""
+    async with front_door(max_active=1) as door:
+        with door.journal.watch() as watcher:
+            await _transfer(door)
+            if full:
+                await door.dial(2)
+            else:
+                await door.post("/twilio/status", form(CallStatus="completed"))
+            answer = await door.post("/twilio/transferred", form(DialCallStatus="busy"))
+            assert _ends(watcher) == [AWAY, DONE]
+
+    assert [tag for tag, *_ in answer.verbs] == ["Say", "Hangup"]
+
+
+async def test_outcome_for_a_call_that_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outcome that comes when the call has long been back changes nothing for it."""
+    monkeypatch.setattr("gateway.api.phone._SETTLE_S", 0.05)
+    async with front_door() as door:
+        async with door.call() as line:
+            answer = await door.post("/twilio/transferred", form(DialCallStatus="busy"))
+            assert [tag for tag, *_ in answer.verbs] == ["Say", "Hangup"]
+            assert door.registry.find(call_sid()) is not None
+            await line.hang_up()
+        assert await door.ended() == Ending(Result.COMPLETED, Reason.CALLER_HUNG_UP)
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        (CALL, "+4930654321"),
+        (replace(CALL, direction="outbound"), "+4930123456"),
+        (replace(CALL, called_number="sip:desk@example.com"), None),
+    ],
+)
+def test_transfer_shows_our_own_number(call: CallInfo, shown: str | None) -> None:
+    """The other party sees the number that is ours, if it is one; the outcome comes back to us."""
+    document = ElementTree.fromstring(transfer_twiml(PUBLIC_URL, call, "+4930999", 20))
+
+    caller_id = {} if shown is None else {"callerId": shown}
+    action = {"timeout": "20", "action": "https://voice.example.com/twilio/transferred"}
+    assert tree(document)[3] == [verb("Dial", caller_id | action, "", verb("Number", {}, "+4930999"))]
 
 
 async def test_unknown_call_gets_a_fresh_stream() -> None:

@@ -12,6 +12,7 @@ TABLE = {
     ("POST", "/twilio/status"): Phone.status,
     ("POST", "/twilio/stream-status"): Phone.stream_status,
     ("POST", "/twilio/resume"): Phone.resume,
+    ("POST", "/twilio/transferred"): Phone.transferred,
     ("GET", "/twilio/media"): Phone.media,
     ("GET", "/healthz"): Health.live,
     ("GET", "/readyz"): Health.ready,

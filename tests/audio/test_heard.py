@@ -1,5 +1,7 @@
 """The books of what the caller has heard, on a clock turned by hand."""
 
+import pytest
+
 from gateway.audio.heard import HeardLedger, TurnHeard
 
 MS = 8  # bytes of µ-law
@@ -61,13 +63,27 @@ def test_unknown_mark_changes_nothing() -> None:
     assert ledger.cut(0.1) == (["a"], 200 * MS)
 
 
-def test_only_looks_at_what_is_still_to_be_heard() -> None:
-    """A turn has the ear to itself once those before it were played."""
+def test_in_flight_is_what_is_still_to_be_heard() -> None:
+    """A turn is in flight until its last piece was played, the ear's lag counted."""
     ledger = ledger_with(("a", 100), ("clip", 100))
 
-    assert not ledger.only("clip", 0.05)
-    assert ledger.only("clip", 0.15)
-    assert not ledger.only("clip", 0.25)
+    assert ledger.in_flight(0.05) == {"a", "clip"}
+    assert ledger.in_flight(0.15) == {"clip"}
+    assert ledger.in_flight(0.25) == frozenset()
+
+
+def test_lag_is_what_the_last_mark_showed() -> None:
+    """The ear's lag is as the last mark to come back showed it; what is in flight stays so much longer."""
+    ledger = ledger_with(("a", 100))
+    assert ledger.lag_s == 0.0
+
+    ledger.mark_sent("m", 0.1)
+    ledger.mark_played("m", 0.13)
+    ledger.sent("b", 100 * MS, 0.3, 0.2)
+
+    assert ledger.lag_s == pytest.approx(0.03)
+    assert ledger.in_flight(0.32) == {"b"}
+    assert ledger.in_flight(0.34) == frozenset()
 
 
 def test_unknown_turn_was_not_heard() -> None:
@@ -76,3 +92,14 @@ def test_unknown_turn_was_not_heard() -> None:
 
     assert ledger.heard("x") == TurnHeard("x", 0, 0)
     assert "x" not in ledger
+
+
+def test_books_of_the_oldest_turns_are_closed() -> None:
+    """Of more than 64 turns only the last are on the books; a closed one counts as not heard."""
+    ledger = ledger_with(*((f"t{n}", 10) for n in range(65)))
+    assert ledger.in_flight(9.0) == frozenset()
+
+    assert len(ledger) == 64
+    assert "t0" not in ledger
+    assert "t1" in ledger
+    assert ledger.heard("t64") == TurnHeard("t64", 10, 10)

@@ -1,13 +1,14 @@
 """The playout buffer, on a clock turned by hand."""
 
 from collections.abc import Iterator
+from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audio.heard import TurnHeard
-from gateway.audio.playout import MarkDue, Playout
+from gateway.audio.playout import Cut, MarkDue, Playout
 
 MS = 8  # bytes of µ-law
 
@@ -151,15 +152,102 @@ def test_clear_tells_what_was_heard() -> None:
     playout = Playout(lead_ms=200, piece_ms=100)
     playout.push("a", speech(300), 0.0)
     playout.push("b", speech(1000), 0.0)
+    playout.mark("m")
     list(play_out(playout, 0.0, 0.4))
 
     cut = playout.clear(0.45)
 
-    assert cut == [TurnHeard("b", 150, 1000)]
+    assert cut == Cut((TurnHeard("b", 150, 1000),), voided=True)
     assert playout.ledger.heard("a") == TurnHeard("a", 300, 300)
     assert playout.idle
     assert playout.next_deadline() is None
     assert playout.counters.cleared_bytes == 850 * MS
+
+
+def test_clear_leaves_what_is_to_be_kept() -> None:
+    """What waits of a turn to keep, and the mark behind it, outlasts a clear and plays at once."""
+    playout = Playout(lead_ms=200, piece_ms=100)
+    playout.push("a", speech(500), 0.0)
+    playout.mark("a's")
+    playout.insert("keys", speech(200, 2))
+    playout.mark("keys'")
+    playout.push("b", speech(300), 0.0)
+    playout.pop_due(0.0)
+    playout.held = True
+
+    cut = playout.clear(0.05, keep=frozenset({"keys"}))
+
+    assert cut == Cut((TurnHeard("a", 50, 500), TurnHeard("b", 0, 300)), voided=True)
+    assert playout.pop_due(0.05) == [speech(100, 2), speech(100, 2), MarkDue("keys'")]
+    assert playout.idle
+
+
+def test_clear_while_the_ear_hears_what_is_to_be_kept() -> None:
+    """What was sent is left alone while a turn to keep is in it: it cannot be told apart at Twilio."""
+    playout = Playout(lead_ms=200, piece_ms=100)
+    playout.push("a", speech(100), 0.0)
+    playout.mark("a's")
+    playout.insert("keys", speech(150, 2))
+    playout.push("b", speech(300), 0.0)
+    assert sent_ms(playout.pop_due(0.0)) == [100, 100]
+
+    cut = playout.clear(0.0, keep=frozenset({"keys"}))
+
+    assert cut == Cut((TurnHeard("b", 0, 300),), voided=False)
+    assert sent_ms([item for _, item in play_out(playout, 0.0, 9.0)]) == [50]
+    assert playout.horizon == pytest.approx(0.25)
+    assert playout.ledger.in_flight(0.2) == {"keys"}
+
+
+def test_inserted_audio_starts_at_once_and_runs_dry_without_harm() -> None:
+    """Audio that is there whole gathers no cushion, and is no underrun when more of it follows a silence."""
+    playout = Playout(jitter_ms=60)
+    assert playout.insert("ours", speech(20)) == 20 * MS
+
+    assert sent_ms(playout.pop_due(5.0)) == [20]
+    playout.insert("ours", speech(20))
+    assert sent_ms(playout.pop_due(6.0)) == [20]
+    assert playout.counters.underruns == 0
+    playout.push("a", speech(60), 7.0)
+    assert sent_ms(playout.pop_due(7.0)) == [60]
+
+
+def test_inserted_audio_obeys_the_bound() -> None:
+    """Inserted audio beyond the bound is refused and counted like any other."""
+    playout = Playout(limit_ms=100)
+
+    assert playout.insert("ours", speech(120)) == 100 * MS
+    assert playout.insert("ours", speech(1)) == 0
+    assert playout.counters.overflow_bytes == 21 * MS
+
+
+def test_line_is_free_when_all_was_heard() -> None:
+    """The line is free once what waits and what was sent has been heard; never while it is held back."""
+    playout = Playout(lead_ms=200, piece_ms=100)
+    assert playout.free_at(5.0) == 0.0
+    playout.push("a", speech(500), 5.0)
+    assert playout.free_at(5.0) == pytest.approx(5.5)
+    list(play_out(playout, 5.0, 5.1))
+    assert playout.free_at(5.1) == pytest.approx(5.5)
+
+    playout.held = True
+    assert playout.free_at(5.2) == inf
+    playout.held = False
+    list(play_out(playout, 6.0, 9.0))
+    assert playout.free_at(6.0) == pytest.approx(6.0 + 0.2)
+
+
+def test_line_is_free_later_by_the_lag_of_the_ear() -> None:
+    """The lag that a mark showed counts."""
+    playout = Playout(lead_ms=200, piece_ms=100)
+    playout.push("a", speech(100), 0.0)
+    playout.mark("m")
+    playout.pop_due(0.0)
+    playout.ledger.mark_played("m", 0.15)
+
+    assert playout.free_at(0.15) == pytest.approx(0.15)
+    playout.push("b", speech(100), 1.0)
+    assert playout.free_at(1.0) == pytest.approx(1.15)
 
 
 def test_marks_show_the_lag_of_the_ear() -> None:
@@ -172,7 +260,7 @@ def test_marks_show_the_lag_of_the_ear() -> None:
     playout.push("b", speech(100), 1.0)
     playout.pop_due(1.0)
 
-    assert playout.clear(1.1) == [TurnHeard("b", 50, 100)]
+    assert playout.clear(1.1).turns == (TurnHeard("b", 50, 100),)
 
 
 def test_played_mark_settles_its_turn() -> None:
@@ -187,26 +275,64 @@ def test_played_mark_settles_its_turn() -> None:
     assert playout.ledger.heard("a") == TurnHeard("a", 300, 300)
 
 
+CLIP = frozenset({"clip"})
+
+
 def test_drop_of_one_turn_leaves_the_others() -> None:
-    """Dropping a turn that waits takes nothing from its neighbours and needs no clear."""
+    """Dropping a turn that waits, and its mark, takes nothing from its neighbours and needs no clear."""
     playout = Playout(lead_ms=100, piece_ms=100)
     playout.push("a", speech(200, 1), 0.0)
+    playout.mark("a's")
     playout.pop_due(0.0)
-    playout.push("clip", speech(200, 2), 0.0)
+    playout.insert("clip", speech(200, 2))
+    playout.mark("clip's")
 
-    assert playout.drop("clip", 0.0) is False
+    assert playout.drop(CLIP, 0.0) is False
     assert playout.pending_ms == 100
+    assert [item for _, item in play_out(playout, 0.0, 9.0)] == [speech(100), MarkDue("a's")]
 
 
 def test_drop_of_what_is_heard_alone_needs_a_clear() -> None:
     """Dropping the turn that is in the ear, and nothing else, voids what was sent."""
     playout = Playout(lead_ms=100, piece_ms=100)
-    playout.push("clip", speech(200), 0.0)
+    playout.insert("clip", speech(200))
     playout.pop_due(0.0)
 
-    assert playout.drop("clip", 0.05) is True
+    assert playout.drop(CLIP, 0.05) is True
     assert playout.idle
-    assert playout.drop("clip", 0.05) is False
+    assert playout.horizon == 0.05
+    assert playout.drop(CLIP, 0.05) is False
+
+
+def test_drop_of_what_is_heard_leaves_what_waits_behind_it() -> None:
+    """What stands behind a turn that is dropped out of the ear takes its place at once."""
+    playout = Playout(lead_ms=200, piece_ms=100)
+    playout.insert("clip", speech(200))
+    playout.insert("keys", speech(100, 2))
+    playout.pop_due(0.0)
+
+    assert playout.drop(CLIP, 0.05) is True
+    assert playout.pop_due(0.05) == [speech(100, 2)]
+
+
+def test_drop_does_not_let_go_of_a_line_that_is_held() -> None:
+    """A line held back stays so when a clip is taken out of it."""
+    playout = Playout(lead_ms=100, piece_ms=100)
+    playout.insert("clip", speech(200))
+    playout.pop_due(0.0)
+    playout.held = True
+
+    assert playout.drop(CLIP, 0.05) is True
+    assert playout.held
+
+
+def test_drop_of_nothing_leaves_what_gathers() -> None:
+    """A drop that finds nothing does not cut short the gathering of a cushion."""
+    playout = Playout(jitter_ms=60)
+    playout.push("a", speech(20), 0.0)
+
+    assert playout.drop(CLIP, 0.0) is False
+    assert playout.pop_due(0.0) == []
 
 
 def test_books_of_old_turns_are_closed() -> None:

@@ -5,7 +5,7 @@ what it gets on its own clock and echoes marks when they are played. `Agent` is 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -18,9 +18,11 @@ from gateway.bridge.clock import Clock
 from gateway.bridge.machine import CallMachine
 from gateway.bridge.media import Downlink, Uplink
 from gateway.bridge.session import CallSession
-from gateway.bridge.tool_desk import ToolOutcome
+from gateway.errors import ToolError
 from gateway.journal import Journal, Watcher
 from gateway.records import CallEnded, CallInfo, Ending, Happening, TranscriptEntry
+from gateway.tools.controls import CallControls
+from gateway.tools.question import ComfortPlan, Question, ToolOutcome
 from gateway.twilio import messages as twilio
 from gateway.twilio.protocol import MediaStream
 from gateway.twilio.socket import SocketClosed as CallerClosed
@@ -45,6 +47,7 @@ class Phone:
         self._inbox: asyncio.Queue[str | CallerClosed] = asyncio.Queue()
         self._sequence = 1
         self._marks: dict[str, asyncio.TimerHandle] = {}
+        self._began_at = self._loop.time()
         self._played_until = 0.0
         self._pieces: list[tuple[float, bytes]] = []
         self.stalled = False
@@ -130,6 +133,22 @@ class Phone:
         """How much audio the caller heard, or will have heard."""
         return len(self.heard) // 8
 
+    @property
+    def line(self) -> bytes:
+        """All that was or will be played, from the phone's making on, with the silence between it."""
+        line = bytearray()
+        for at, piece in self._pieces:
+            line += b"\xff" * (round((at - self._began_at) * 8000) - len(line))
+            line += piece
+        return bytes(line)
+
+    def heard_at(self, audio: bytes) -> list[float]:
+        """Return when the caller began to hear this very audio, without a gap in it: seconds of the line."""
+        line, at, found = self.line, -1, []
+        while (at := line.find(audio, at + 1)) >= 0:
+            found.append(round(at / 8000, 3))
+        return found
+
 
 class Agent:
     """One Vatel session at the other end of a fake wire."""
@@ -204,26 +223,101 @@ class Agents:
         return outcome
 
 
+FINE = ToolOutcome('{"ok":true}', '{"ok":true}')
+
+Deed = Callable[[CallControls], Awaitable[ToolOutcome]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question to :class:`Tools`; the argument ``pin`` is nobody's business."""
+
+    question: Question
+    comfort: ComfortPlan
+
+    @property
+    def kept_arguments(self) -> Mapping[str, object]:
+        """The arguments, the pin masked."""
+        return {name: "***" if name == "pin" else value for name, value in self.question.arguments.items()}
+
+    @property
+    def label(self) -> str:
+        """The tool's name in logs."""
+        return f"label of {self.question.tool}"
+
+
 @dataclass
 class Tools:
-    """Answers tool calls: at once, or when told to."""
+    """A call's tools: answer after a while, or as a deed of the test's has it.
 
-    outcome: ToolOutcome | Exception = field(default_factory=lambda: ToolOutcome('{"ok":true}'))
+    Attributes:
+        deeds: by tool name, what is done in place of waiting.
+    """
+
+    outcome: ToolOutcome | Exception = FINE
     wait_s: float = 0.0
-    asked: list[vatel.ToolCall] = field(default_factory=list)
+    comfort: ComfortPlan = field(default_factory=ComfortPlan)
+    deeds: dict[str, Deed] = field(default_factory=dict)
+    asked: list[Question] = field(default_factory=list)
+    ran: list[Question] = field(default_factory=list)
     cancelled: int = 0
+    left: int = 0
 
-    async def run(self, call: CallInfo, tool: vatel.ToolCall) -> ToolOutcome:
-        """Be the session's ``run_tool``."""
-        self.asked.append(tool)
+    def ask(self, question: Question) -> Asked:
+        """Take a question in."""
+        self.asked.append(question)
+        return Asked(question, self.comfort)
+
+    async def run(self, asked: Asked, controls: CallControls) -> ToolOutcome:
+        """Answer it."""
+        self.ran.append(asked.question)
         try:
+            if (deed := self.deeds.get(asked.question.tool)) is not None:
+                return await deed(controls)
             await asyncio.sleep(self.wait_s)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
+        except ToolError as error:
+            return ToolOutcome(str(error), str(error), failure=error.reason)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
+
+    def leave(self) -> None:
+        """Count a session that is done."""
+        self.left += 1
+
+
+@dataclass
+class Carrier:
+    """Who is asked to put a caller through: takes its time, and does it or not.
+
+    Attributes:
+        refusal: why it does not.
+        then: what the carrier does once it has decided, before it says so.
+    """
+
+    wait_s: float = 0.2
+    refusal: ToolError | None = None
+    then: Callable[[], None] = lambda: None
+    asked: list[tuple[str, str, int]] = field(default_factory=list)
+    begun: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    cancelled: int = 0
+
+    async def transfer(self, call: CallInfo, number: str, ring_timeout_s: int) -> None:
+        """Be the session's ``transfer``."""
+        self.asked.append((call.call_sid, number, ring_timeout_s))
+        self.begun.put_nowait(call.call_sid)
+        try:
+            await asyncio.sleep(self.wait_s / 2)
+            self.then()
+            await asyncio.sleep(self.wait_s / 2)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.refusal is not None:
+            raise self.refusal
 
 
 class Stage:
@@ -236,6 +330,7 @@ class Stage:
         barge_in: BargeIn = "clear",
         timers: Timers | None = None,
         tools: Tools | None = None,
+        carrier: Carrier | None = None,
         before: str = "",
         streams: int = 0,
         dial: Dial | None = None,
@@ -244,6 +339,7 @@ class Stage:
         self.agent = Agent().start()
         self.agents = Agents([self.agent] if script is None else script)
         self.tools = tools or Tools()
+        self.carrier = carrier or Carrier()
         self.hung_up: list[CallInfo] = []
         self.journal = Journal()
         self.clock = Clock(asyncio.get_running_loop())
@@ -258,8 +354,9 @@ class Stage:
             caller=self.leg,
             uplink=Uplink(make_resampler("soxr", 8_000, 24_000)),
             dial=dial or self.agents.dial,
-            run_tool=self.tools.run,
+            tools=self.tools,
             hang_up=self._hang_up,
+            transfer=self.carrier.transfer,
             journal=self.journal,
             clock=self.clock,
             before=before,
@@ -316,5 +413,5 @@ class Stage:
                     self.phone.hang_up()
                 with suppress(asyncio.CancelledError):
                     await self.running
-            self.session.scribe.call_over()  # as whoever hosts the call says, when its stream broke
+            self.session.scribe.call_over()  # as whoever hosts the call says, when it may outlive its stream
             self.end()

@@ -6,7 +6,7 @@ from gateway.bridge import actions as act
 from gateway.bridge import commands as do
 from gateway.bridge import events as on
 from gateway.bridge.actions import Facts, Timers
-from gateway.records import STREAM_BROKE, Ending, Reason, Result
+from gateway.records import OUTLIVED, Ending, Reason, Result
 from gateway.vatel.messages import ToolCall
 
 NOW = 50.0
@@ -17,7 +17,8 @@ ANY = on.SpeechStarted()
 def facts(**known: object) -> Facts:
     """Return what a call knows, all timers running."""
     made = Facts(Timers(), "clear")
-    for timer in (on.FillerDue, on.ConnectExpired, on.AgentSilent, on.HoldExpired, on.CallerSilent):
+    running = (on.FillerDue, on.ConnectExpired, on.AgentSilent, on.HoldExpired, on.CallerSilent)
+    for timer in (*running, on.GoodbyeOver, on.GoodbyeExpired):
         made.arm(timer, 99.0)
     for name, value in known.items():
         setattr(made, name, value)
@@ -86,7 +87,7 @@ def test_nothing() -> None:
     """Nothing is done, no timer touched."""
     known = facts()
     assert act.nothing(known, ANY, NOW) == []
-    assert len(known.deadlines) == 5
+    assert len(known.deadlines) == 7
 
 
 def test_connect_starts_its_timers() -> None:
@@ -208,7 +209,41 @@ def test_tools_pass_through() -> None:
     call = ToolCall("t", "book", ())
 
     assert act.run_tool(facts(), on.ToolCalled(call), NOW) == [do.RunTool(call)]
-    assert act.answer_tool(facts(), on.ToolAnswered("t", "ok"), NOW) == [do.AnswerTool("t", "ok")]
+    assert act.answer_tool(facts(), on.ToolAnswered(7), NOW) == [do.AnswerTool(7)]
+    assert act.refuse_tool(facts(), on.ToolCalled(call), NOW) == [do.RefuseTool(call)]
+
+
+def test_goodbye_has_two_timers() -> None:
+    """A wish to end the call is granted after a silence or at a limit; a second wish moves neither."""
+    known = Facts(Timers(), "clear")
+    assert not act.says_goodbye(known, ANY, NOW)
+
+    assert act.await_goodbye(known, on.EndAsked(), NOW) == []
+    assert act.says_goodbye(known, ANY, NOW)
+    assert known.deadlines == {on.GoodbyeOver: 52.0, on.GoodbyeExpired: 60.0}
+    act.await_goodbye(known, on.EndAsked(), NOW + 1)
+    assert known.deadlines == {on.GoodbyeOver: 52.0, on.GoodbyeExpired: 60.0}
+
+
+def test_transfer_goes_through_its_phases() -> None:
+    """A transfer that was asked for is begun or not; each phase has its limit."""
+    known = Facts(Timers(), "clear")
+    act.ask_transfer(known, on.TransferAsked(), NOW)
+    assert (known.transfer, known.deadlines) == ("asked", {on.TransferExpired: 65.0})
+    act.begin_transfer(known, on.TransferBegun(), NOW + 1)
+    assert (known.transfer, known.deadlines) == ("begun", {on.TransferExpired: 81.0})
+    act.end_transfer(known, on.TransferFailed(), NOW + 2)
+    assert (known.transfer, known.deadlines) == ("none", {})
+
+
+def test_postponed_event_is_kept_and_a_timer_goes_off_again() -> None:
+    """What comes from outside is kept in order; a timer is asked again until it may fire."""
+    known = Facts(Timers(), "clear")
+    for event in (on.AgentEnded(), on.TimeUp(), on.ShutdownDue()):
+        act.postpone(known, event, NOW)
+
+    assert known.kept_back == [on.AgentEnded(), on.ShutdownDue()]
+    assert known.deadlines == {on.TimeUp: 50.25}
 
 
 @pytest.mark.parametrize(
@@ -237,13 +272,13 @@ def test_listen_on() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_end_hangs_up_unless_the_call_may_go_on(reason: Reason) -> None:
-    """The phone call is ended, except when only its stream broke; all timers stop."""
+    """The phone call is ended, except when it outlives its stream; all timers stop."""
     known = facts(ending=Ending(Result.FAILED, reason))
 
     (end,) = act.end(known, on.CallerHeardAll(), NOW)
 
     assert isinstance(end, do.End)
-    assert end.hang_up is (reason not in STREAM_BROKE)
+    assert end.hang_up is (reason not in OUTLIVED)
     assert known.deadlines == {}
 
 
@@ -255,6 +290,16 @@ def test_end_by_the_caller_hangs_up_on_nobody() -> None:
 
     (end,) = act.end(known, on.CallerLeft("lost"), NOW)
     assert end == do.End(Ending(Result.COMPLETED, Reason.AGENT_ENDED), hang_up=True)
+
+
+def test_call_that_is_let_go_is_not_hung_up_on() -> None:
+    """However a call was ending, a caller who talks to somebody else was put through, and is left alone."""
+    known = facts(ending=Ending(Result.COMPLETED, Reason.AGENT_ENDED))
+    transferred = Ending(Result.COMPLETED, Reason.TRANSFERRED)
+
+    assert act.let_go(known, on.Transferred(), NOW) == [do.End(transferred, hang_up=False)]
+    assert known.ending == transferred
+    assert known.deadlines == {}
 
 
 def test_end_without_a_reason_is_a_bug() -> None:

@@ -158,7 +158,7 @@ async def test_clear_empties_both_sides() -> None:
     call.leg.play("t1", speech(3000), final=True)
     await call.run(1.0)
     cleared = call.leg.clear()
-    call.leg.play("t1", speech(500), final=True)
+    assert not call.leg.play("t1", speech(500), final=True)
     await call.run(1.0)
 
     assert len(call.phone.clears) == 1
@@ -173,14 +173,43 @@ async def test_clear_empties_both_sides() -> None:
 async def test_agent_takes_the_place_of_a_clip() -> None:
     """Agent audio cuts a clip short at Twilio too."""
     call = Call()
-    call.leg.play_clip("one_moment")
+    call.leg.insert("clip", clips.load("one_moment"))
     await call.run(0.3)
-    call.leg.play("t1", speech(400), final=True)
+    assert call.leg.play("t1", speech(400), final=True)
     await call.run(1.0)
 
     assert len(call.phone.clears) == 1
     assert call.phone.heard_ms == pytest.approx(300 + 400, abs=20)
     assert call.phone.heard[: 250 * 8] == clips.load("one_moment")[: 250 * 8]
+
+
+@on_virtual_time
+async def test_comfort_is_hushed_at_twilio_too() -> None:
+    """Comfort stops at once at the caller's ear; with none in the line Twilio is told nothing."""
+    call = Call()
+    call.leg.hush()
+    assert call.phone.clears == []
+    call.leg.insert("comfort", clips.load("hold"))
+    await call.run(1.0)
+    call.leg.hush()
+    await call.run(1.0)
+
+    assert len(call.phone.clears) == 1
+    assert call.phone.heard_ms == pytest.approx(1000, abs=20)
+
+
+@on_virtual_time
+async def test_keys_in_the_ear_keep_twilio_from_clearing() -> None:
+    """An interruption while keys are heard does not reach Twilio's buffer; the keys are heard whole."""
+    call = Call()
+    call.leg.insert("keys", b"\x30" * 8 * 400)
+    call.leg.play("t1", speech(400), final=True)
+    await call.run(0.1)
+    call.leg.clear(keep_keys=True)
+    await call.run(1.0)
+
+    assert call.phone.clears == []
+    assert call.phone.heard == b"\x30" * 8 * 400
 
 
 @on_virtual_time

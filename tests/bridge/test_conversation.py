@@ -1,7 +1,7 @@
 """The transcript of a call: words replace words, and what was heard joins them by turn."""
 
 from gateway.audio.heard import TurnHeard
-from gateway.bridge.conversation import Conversation
+from gateway.bridge.conversation import Conversation, ends_with_failed_transfer, with_failed_transfer
 
 
 def test_text_replaces_until_final() -> None:
@@ -153,3 +153,25 @@ def test_cut_at_the_very_end_was_heard_whole() -> None:
 
     assert entry is not None
     assert entry.heard_text == "Hello there"
+
+
+def test_failed_transfer_stands_at_the_end_of_the_story() -> None:
+    """A transfer in vain is the last line of the conversation so far, with the carrier's word for it."""
+    told = with_failed_transfer("Caller: A human, please.", "busy")
+
+    assert told.splitlines() == [
+        "Caller: A human, please.",
+        "[Your transfer of the caller failed: busy. The caller is back with you.]",
+    ]
+    assert with_failed_transfer("", "busy").splitlines() == told.splitlines()[1:]
+
+
+def test_failed_transfer_is_the_last_that_happened_until_more_happens() -> None:
+    """The end of a story tells whether a transfer failed just now; what a caller says of one does not."""
+    told = with_failed_transfer("Caller: A human, please.", "busy")
+
+    assert ends_with_failed_transfer(told)
+    assert ends_with_failed_transfer(with_failed_transfer("", "failed"))
+    assert not ends_with_failed_transfer(f"{told}\nYou: They are busy.")
+    assert not ends_with_failed_transfer("Caller: [Your transfer of the caller failed: busy.")
+    assert not ends_with_failed_transfer("")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.bridge.departures import Departed, Departures
-from gateway.records import STREAM_BROKE, Ending, Reason, Result
+from gateway.records import OUTLIVED, Ending, Reason, Result
 from tests.bridge.stage import CALL
 from tests.virtual_time import on_virtual_time
 
@@ -38,7 +38,7 @@ class Ends:
 
 
 @on_virtual_time
-@pytest.mark.parametrize("reason", sorted(set(Reason) - STREAM_BROKE))
+@pytest.mark.parametrize("reason", sorted(set(Reason) - OUTLIVED))
 async def test_meant_end_is_the_end(reason: Reason) -> None:
     """A call that somebody ended is over at once, and what was said in it is forgotten."""
     ends = Ends()
@@ -50,7 +50,7 @@ async def test_meant_end_is_the_end(reason: Reason) -> None:
 
 
 @on_virtual_time
-@pytest.mark.parametrize("reason", sorted(STREAM_BROKE))
+@pytest.mark.parametrize("reason", sorted(OUTLIVED - {Reason.TRANSFERRED}))
 async def test_broken_stream_is_waited_for_and_no_longer(reason: Reason) -> None:
     """A call whose stream broke keeps its story for half a minute; then it is over and the story gone."""
     ends = Ends()
@@ -62,6 +62,34 @@ async def test_broken_stream_is_waited_for_and_no_longer(reason: Reason) -> None
     await asyncio.sleep(0.2)
     assert ends.said == [("end", 30)]
     assert ends.departures.find(SID) == replace(broken, so_far="", over=True)
+
+
+@on_virtual_time
+async def test_caller_who_was_put_through_may_come_back_for_hours() -> None:
+    """A transferred call keeps its story as long as a call lasts; then it is over, as transferred."""
+    ends = Ends()
+    away = departed(Ending(Result.COMPLETED, Reason.TRANSFERRED))
+    ends.departures.add(away, ends.sayer())
+    await asyncio.sleep(4 * 3_600 - 1)
+
+    assert (ends.said, ends.departures.find(SID)) == ([], away)
+    await asyncio.sleep(2)
+    assert ends.said == [("end", 4 * 3_600)]
+    assert ends.departures.find(SID) == replace(away, so_far="", over=True)
+
+
+@on_virtual_time
+async def test_note_on_a_call_that_waits_keeps_its_end() -> None:
+    """A call that is added again with more to its story has its first end said, once."""
+    ends = Ends()
+    away = departed(Ending(Result.COMPLETED, Reason.TRANSFERRED))
+    ends.departures.add(away, ends.sayer())
+    ends.departures.add(replace(away, so_far="more"))
+    found = ends.departures.find(SID)
+    ends.departures.give_up(SID)
+
+    assert found == replace(away, so_far="more")
+    assert ends.said == [("end", 0)]
 
 
 @on_virtual_time
@@ -162,7 +190,7 @@ async def test_settling_leaves_nothing_open() -> None:
 
 @on_virtual_time
 async def test_memory_is_bounded() -> None:
-    """The last thousand calls that are over are remembered, and all that may still go on."""
+    """The last thousand calls that are over are remembered."""
     departures = Departures()
     departures.add(departed())
     for number in range(1_001):
@@ -172,3 +200,16 @@ async def test_memory_is_bounded() -> None:
     assert departures.find(f"CA{1:032x}") is not None
     assert departures.find(SID) == departed()
     departures.settle()
+
+
+@on_virtual_time
+async def test_memory_of_those_who_may_come_back_is_bounded() -> None:
+    """Of more than a thousand calls that wait the one that waits longest is over, and says so."""
+    ends = Ends()
+    for number in range(1_001):
+        away = departed(Ending(Result.COMPLETED, Reason.TRANSFERRED), number)
+        ends.departures.add(away, ends.sayer(str(number)))
+
+    assert ends.said == [("0", 0)]
+    ends.departures.settle()
+    assert len(ends.said) == 1_001

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from gateway.bridge.conversation import with_failed_transfer
 from gateway.bridge.dial import Dialer
 from gateway.errors import AgentConnectError, VatelApiError
 from gateway.vatel.addresses import Addresses
@@ -116,6 +117,22 @@ async def test_takeover_knows_prompt_and_story() -> None:
     assert prompt.startswith("Book {tables}.\n")
     assert prompt.endswith("Caller: {Hello}?\nYou: Hi.")
     assert vatel.asked[0]["first_message"] == "Sorry, please go on."
+
+
+async def test_agent_whose_transfer_failed_is_told_so() -> None:
+    """A session that gets a caller back knows that its transfer failed and why, and begins with that."""
+    vatel = Vatel(prompt="Book tables.")
+    so_far = with_failed_transfer("You: I will put you through.", "no-answer")
+    async with dialer(vatel) as dial:
+        await (await dial.dial(so_far)).close()
+        await (await dial.dial(so_far + "\nYou: Nobody is there.")).close()
+
+    prompts = [str(asked["prompt"]) for asked in vatel.asked]
+    assert prompts[0].startswith("Book tables.\n\nYou were putting the caller through to somebody else")
+    assert prompts[0].endswith("failed: no-answer. The caller is back with you.]")
+    assert "phone line broke" in prompts[1]
+    words = [asked["first_message"] for asked in vatel.asked]
+    assert words == ["I am sorry, I could not put you through.", "Sorry, please go on."]
 
 
 async def test_takeover_of_an_agent_without_a_prompt() -> None:

@@ -214,7 +214,7 @@ def test_clear_refuses_what_comes_late() -> None:
     play_out(chain, 0.0, 0.5)
 
     cleared = chain.clear(0.5)
-    assert chain.push("t1", speech(100), 0.5, final=True) is False
+    assert chain.push("t1", speech(100), 0.5, final=True) == "nothing"
     chain.push("t2", tone(500, 500), 0.5, final=True)
     audio, marks = play_out(chain, 0.5, 9.0)
 
@@ -235,7 +235,8 @@ def test_clear_covers_every_turn_that_waits() -> None:
 
     assert [turn for turn, _ in cleared.turns] == ["t1", "t2", "t3"]
     assert [heard.heard_ms for _, heard in cleared.turns] == [100, 0, 0]
-    assert not any(chain.push(turn, speech(10), 0.2, final=True) for turn in ("t1", "t2", "t3"))
+    late = {chain.push(turn, speech(10), 0.2, final=True) for turn in ("t1", "t2", "t3")}
+    assert late == {"nothing"}
     assert play_out(chain, 0.2, 9.0) == (b"", [])
 
 
@@ -263,7 +264,7 @@ def test_clip_stands_behind_what_waits() -> None:
     """A clip follows the broken turn, which is heard out to its last sample."""
     chain = downlink()
     chain.push("t1", speech(300), 0.0, final=False)
-    chain.play_clip("one_moment", 0.0)
+    chain.insert("clip", clips.load("one_moment"), 0.0)
 
     audio, marks = play_out(chain, 0.0, 9.0)
 
@@ -274,10 +275,10 @@ def test_clip_stands_behind_what_waits() -> None:
 def test_clip_gives_way_to_the_agent() -> None:
     """The agent's audio takes the place of a clip in the ear: what was sent of it is to be cleared."""
     chain = downlink()
-    chain.play_clip("one_moment", 0.0)
+    chain.insert("clip", clips.load("one_moment"), 0.0)
     heard, _ = play_out(chain, 0.0, 0.2)
 
-    assert chain.push("t1", speech(100), 0.2, final=True) is True
+    assert chain.push("t1", speech(100), 0.2, final=True) == "cuts_in"
     audio, _ = play_out(chain, 0.2, 9.0)
     assert len(heard) < len(clips.load("one_moment"))
     assert len(audio) == 100 * MS
@@ -287,10 +288,10 @@ def test_clip_that_still_waits_is_dropped_quietly() -> None:
     """A clip behind a turn is dropped without a clear when the agent speaks again."""
     chain = downlink()
     chain.push("t1", speech(500), 0.0, final=True)
-    chain.play_clip("one_moment", 0.0)
+    chain.insert("clip", clips.load("one_moment"), 0.0)
     first, _ = play_out(chain, 0.0, 0.0)
 
-    assert chain.push("t2", speech(100), 0.0, final=True) is False
+    assert chain.push("t2", speech(100), 0.0, final=True) == "heard"
     rest, _ = play_out(chain, 0.0, 9.0)
     assert len(first + rest) == 600 * MS
 
@@ -298,22 +299,133 @@ def test_clip_that_still_waits_is_dropped_quietly() -> None:
 def test_clip_that_was_heard_needs_no_clear() -> None:
     """A clip that was heard out is no reason to clear anything."""
     chain = downlink()
-    chain.play_clip("one_moment", 0.0)
+    chain.insert("clip", clips.load("one_moment"), 0.0)
     play_out(chain, 0.0, 2.0)
 
-    assert chain.push("t1", speech(100), 2.0, final=True) is False
+    assert chain.push("t1", speech(100), 2.0, final=True) == "heard"
 
 
 def test_clear_of_a_clip_names_no_turn() -> None:
     """A cut clip is no turn of the agent."""
     chain = downlink()
-    chain.play_clip("apology", 0.0)
+    chain.insert("clip", clips.load("apology"), 0.0)
     play_out(chain, 0.0, 0.3)
 
     cleared = chain.clear(0.3)
 
     assert cleared.turns == ()
     assert cleared.dropped_ms > 1000
+
+
+def test_end_of_an_utterance_cuts_no_clip() -> None:
+    """An empty last chunk is nothing to be heard: a clip in the ear goes on."""
+    chain = downlink()
+    chain.push("t1", speech(100), 0.0, final=False)
+    first, _ = play_out(chain, 0.0, 0.5)
+    chain.insert("clip", clips.load("one_moment"), 1.0)
+    heard, _ = play_out(chain, 1.0, 1.2)
+
+    assert chain.push("t1", b"", 1.2, final=True) == "nothing"
+    rest, _ = play_out(chain, 1.2, 9.0)
+    assert first + heard + rest == first + clips.load("one_moment")
+    assert chain.push("t2", speech(100), 1.3, final=True) == "cuts_in"
+
+
+def test_agent_whose_turn_goes_by_the_name_of_a_clip() -> None:
+    """An agent that calls its turn as we call our own audio loses nothing by it."""
+    chain = downlink()
+    for name in ("clip", "comfort", "keys"):
+        chain.push(name, speech(200), 0.0, final=True)
+    chain.hush(0.0)
+    chain.push("t", speech(100), 0.0, final=True)
+
+    assert len(play_out(chain, 0.0, 9.0)[0]) == 700 * MS
+
+
+def test_comfort_can_be_hushed() -> None:
+    """Comfort in the ear is dropped at a word, and says whether Twilio has to be told."""
+    chain = downlink()
+    assert chain.hush(0.0) is False
+    chain.insert("comfort", b"\x10" * (800 * MS), 0.0)
+    heard, marks = play_out(chain, 0.0, 0.3)
+
+    assert chain.hush(0.3) is True
+    assert (len(heard), marks) == (500 * MS, [])
+    assert play_out(chain, 0.3, 9.0) == (b"", [])
+    assert chain.playout.free_at(0.3) == 0.3
+
+
+def test_hush_leaves_clips_and_keys() -> None:
+    """Only the comfort is hushed; what else is ours plays on."""
+    chain = downlink()
+    chain.insert("clip", b"\x10" * (300 * MS), 0.0)
+    chain.insert("comfort", b"\x20" * (300 * MS), 0.0)
+    chain.insert("keys", b"\x30" * (300 * MS), 0.0)
+
+    assert chain.hush(0.0) is False
+    audio, marks = play_out(chain, 0.0, 9.0)
+    assert audio == b"\x10" * (300 * MS) + b"\x30" * (300 * MS)
+    assert marks == ["clip-1", "keys-2"]
+
+
+def test_comfort_goes_on_without_a_seam() -> None:
+    """Comfort fed piece by piece, each before the last was heard, leaves as one piece, at once."""
+    chain = downlink()
+    tone_of_ours = bytes(range(1, 101)) * 128
+    chain.insert("comfort", tone_of_ours[:6_400], 0.0)
+    first, _ = play_out(chain, 0.0, 0.3)
+    chain.insert("comfort", tone_of_ours[6_400:], 0.3)
+    rest, _ = play_out(chain, 0.3, 9.0)
+
+    assert len(first) == 500 * MS
+    assert first + rest == tone_of_ours
+    assert chain.playout.horizon == pytest.approx(1.6)
+    assert chain.playout.counters.underruns == 0
+
+
+def test_keys_outlast_the_agent_and_the_caller() -> None:
+    """Keys behind the agent's words are heard whole, whatever the agent says next and whoever interrupts."""
+    keys = b"\x30" * (300 * MS)
+    chain = downlink()
+    chain.push("t1", tone(500), 0.0, final=True)
+    chain.insert("keys", keys, 0.0)
+    assert chain.push("t2", tone(500), 0.0, final=True) == "heard"
+    first, _ = play_out(chain, 0.0, 0.15)
+
+    cleared = chain.clear(0.15, keep_keys=True)
+
+    assert cleared.voided
+    assert [turn for turn, _ in cleared.turns] == ["t1", "t2"]
+    audio, marks = play_out(chain, 0.15, 9.0)
+    assert (len(first), audio, marks) == (300 * MS, keys, ["keys-2"])
+
+
+def test_keys_in_the_ear_are_not_cut_by_an_interruption() -> None:
+    """While keys are being heard what was sent is left alone: a key cut short would be another number."""
+    keys = b"\x30" * (300 * MS)
+    chain = downlink()
+    chain.insert("keys", keys, 0.0)
+    chain.push("t1", tone(500), 0.0, final=True)
+    first, _ = play_out(chain, 0.0, 0.05)
+
+    cleared = chain.clear(0.05, keep_keys=True)
+
+    assert not cleared.voided
+    assert [turn for turn, _ in cleared.turns] == ["t1"]
+    rest, _ = play_out(chain, 0.05, 9.0)
+    assert first + rest == keys
+
+
+def test_keys_go_with_a_line_that_is_cleared_for_good() -> None:
+    """A clear that is no interruption takes the keys as well."""
+    chain = downlink()
+    chain.insert("keys", b"\x30" * (300 * MS), 0.0)
+    play_out(chain, 0.0, 0.05)
+
+    cleared = chain.clear(0.05)
+
+    assert (cleared.turns, cleared.voided) == ((), True)
+    assert play_out(chain, 0.05, 9.0) == (b"", [])
 
 
 def test_drain_puts_a_last_mark_behind_the_rest() -> None:

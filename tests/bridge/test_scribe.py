@@ -11,7 +11,7 @@ from gateway.bridge.media import Cleared
 from gateway.bridge.scribe import Scribe
 from gateway.journal import Journal, Watcher
 from gateway.records import (
-    STREAM_BROKE,
+    OUTLIVED,
     CallEnded,
     Ending,
     Happening,
@@ -132,26 +132,54 @@ def test_plain_happenings(desk: Desk) -> None:
     desk.now += 0.12345
     ending = Ending(Result.COMPLETED, Reason.AGENT_ENDED)
     run = ToolRun("t-1", "book", "ok", 12, "{}")
-    argument = vatel.Argument("size", data_type="number", value="2")
+    asked = ToolAsked("t-1", "book", {"size": 2})
     desk.scribe.key("5")
     desk.scribe.state("talking")
-    desk.scribe.tool_asked(vatel.ToolCall("t-1", "book", (argument,)))
-    desk.scribe.tool_ran(run)
+    desk.scribe.tool_asked(asked)
+    desk.scribe.tool_ran(run, "book")
     desk.scribe.stopped(ending, {"caller_frames": 5})
     desk.scribe.call_over()
 
     assert desk.written() == [
         KeyPressed(0.123, "5"),
         StateChanged(0.123, "talking"),
-        ToolAsked("t-1", "book", {"size": 2}),
+        asked,
         run,
         CallEnded(0.123, ending, {"caller_frames": 5, "streams": 1}),
     ]
 
 
-@pytest.mark.parametrize("reason", sorted(STREAM_BROKE))
+def test_tool_that_ran_is_one_line_of_the_log(desk: Desk) -> None:
+    """The log says how a tool went, under the name it has in the catalogue, and nothing of what was said."""
+    run = ToolRun(
+        *("t-1", "made up by the agent", "error", 812, "pin 4711", "http_503"),
+        arguments={"pin": "4711"},
+        attempts=3,
+        http_status=503,
+        output_bytes=8,
+    )
+    with structlog.testing.capture_logs() as logs:
+        desk.scribe.tool_ran(run, "book")
+
+    assert logs == [
+        {
+            "event": "tool_ran",
+            "log_level": "info",
+            "call_id": "c-1",
+            "name": "book",
+            "status": "error",
+            "reason": "http_503",
+            "latency_ms": 812,
+            "attempts": 3,
+            "http_status": 503,
+            "output_bytes": 8,
+        }
+    ]
+
+
+@pytest.mark.parametrize("reason", sorted(OUTLIVED))
 def test_broken_stream_is_not_the_end(reason: Reason) -> None:
-    """A stream that broke is said to be lost; the end of its call comes when it is known, as of the break."""
+    """A stream that its call may outlive is said to be lost; the call's end comes once known, as of then."""
     journal, now = Journal(), [100.0]
     ending = Ending(Result.FAILED, reason, "close_1006")
     with journal.watch() as watcher, structlog.testing.capture_logs() as logs:
@@ -169,7 +197,7 @@ def test_broken_stream_is_not_the_end(reason: Reason) -> None:
     assert lost == (CALL, StreamLost(5.0, ending, {"caller_frames": 250}))
     assert ended == (CALL, CallEnded(5.0, ending, {"caller_frames": 250, "streams": 2}))
     assert [(line["event"], line["call_id"], line["streams"], line["duration_s"]) for line in logs] == [
-        ("stream_lost", "c-1", 2, 5.0),
+        ("call_transferred" if reason is Reason.TRANSFERRED else "stream_lost", "c-1", 2, 5.0),
         ("call_ended", "c-1", 2, 5.0),
     ]
 

@@ -16,12 +16,9 @@ from gateway.records import (
     Result,
     StateChanged,
     StreamLost,
-    ToolAsked,
-    ToolRun,
 )
 from gateway.vatel import messages as vatel
-from gateway.vatel.messages import ToolCallOutput
-from tests.bridge.stage import CALL, Agent, Stage, Tools, speech
+from tests.bridge.stage import CALL, Agent, Stage, speech
 from tests.virtual_time import on_virtual_time
 
 CLIP_MS = {"one_moment": 700}
@@ -157,39 +154,6 @@ async def test_pause_policy_clears_on_interruption() -> None:
         await stage.talk(1.0)
 
         assert stage.phone.heard_ms == pytest.approx(1400, abs=100)
-
-
-@on_virtual_time
-async def test_tool_is_asked_once_and_answered_once() -> None:
-    """A tool call repeated by the platform runs once; exactly one output goes back."""
-    async with Stage(tools=Tools(wait_s=0.5)).play() as stage:
-        stage.agent.say(BOOK, BOOK)
-        await stage.talk(1.0)
-        stage.agent.say(BOOK)
-        await stage.talk(1.0)
-
-        assert stage.tools.asked == [BOOK]
-        assert stage.agent.answers == [ToolCallOutput("t-1", '{"ok":true}')]
-    asked = [e for e in stage.journaled if isinstance(e, ToolAsked)]
-    assert asked == [ToolAsked("t-1", "book", {"size": 2})]
-    assert [e for e in stage.journaled if isinstance(e, ToolRun)] == [
-        ToolRun("t-1", "book", "ok", 500, '{"ok":true}')
-    ]
-
-
-@on_virtual_time
-async def test_caller_hangs_up_during_a_tool_call() -> None:
-    """A tool that still runs when the caller leaves is cancelled; nothing is sent to the closed session."""
-    async with Stage(tools=Tools(wait_s=30)).play() as stage:
-        stage.agent.say(BOOK)
-        await stage.talk(0.5)
-        stage.phone.hang_up()
-
-        assert await stage.ended() == completed(Reason.CALLER_HUNG_UP)
-    assert stage.tools.cancelled == 1
-    assert stage.agent.answers == []
-    [run] = (each for each in stage.journaled if isinstance(each, ToolRun))
-    assert (run.status, run.detail, run.latency_ms) == ("undeliverable", "call_ended", 500)
 
 
 @on_virtual_time
@@ -352,15 +316,6 @@ async def test_bug_on_the_clock_ends_this_call_alone(monkeypatch: pytest.MonkeyP
         assert await stage.ended() == failed(Reason.INTERNAL_ERROR)
         assert neighbour.running is not None
         assert not neighbour.running.done()
-
-
-@on_virtual_time
-async def test_bug_in_a_tool_ends_this_call_alone() -> None:
-    """A tool router that raises, which it must not, ends its call alone."""
-    async with Stage(tools=Tools(ZeroDivisionError("a bug"))).play() as stage:
-        stage.agent.say(BOOK)
-        await stage.talk(0.1)
-        assert await stage.ended() == failed(Reason.INTERNAL_ERROR)
 
 
 @on_virtual_time

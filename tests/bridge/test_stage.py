@@ -54,3 +54,19 @@ async def test_stalled_ends_take_control_messages_only() -> None:
 
     assert not phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10")))
     assert phone.send(twilio.dump(twilio.Clear(STREAM_SID)), urgent=True)
+
+
+@on_virtual_time
+async def test_line_has_its_silences() -> None:
+    """The line tells when something was heard, with what was silent before and between."""
+    phone = Phone()
+    await asyncio.sleep(0.5)
+    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 800)))
+    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x20" * 800)))
+    await asyncio.sleep(1.0)
+    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 800)))
+
+    assert phone.heard_at(b"\x10" * 800) == [0.5, 1.5]
+    assert phone.heard_at(b"\x10" * 800 + b"\x20" * 800) == [0.5]
+    assert phone.heard_at(b"\x20" * 801) == []
+    assert len(phone.line) == 1.6 * 8_000

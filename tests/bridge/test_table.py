@@ -1,6 +1,7 @@
 """The table itself: no dead arrow, no gap behind a guard, and no call that its timers cannot end."""
 
 from collections import defaultdict
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -11,14 +12,14 @@ from gateway.bridge import events as on
 from gateway.bridge import table
 from gateway.bridge.actions import BargeIn, Facts, Timers
 from gateway.bridge.machine import CallMachine
-from gateway.bridge.table import ARROWS, Arrow, State, choose, diagram
+from gateway.bridge.table import ARROWS, Arrow, State, choose, diagram, waits
 from gateway.vatel.messages import ToolCall
 
 EXAMPLES: dict[type[on.Event], list[on.Event]] = {
     on.AgentFailed: [on.AgentFailed("x", retryable=True), on.AgentFailed("x", retryable=False)],
     on.AgentLost: [on.AgentLost("close_1006")],
     on.ToolCalled: [on.ToolCalled(ToolCall("t", "x"))],
-    on.ToolAnswered: [on.ToolAnswered("t", "ok")],
+    on.ToolAnswered: [on.ToolAnswered(1)],
     on.CallerLeft: [on.CallerLeft("hung_up"), on.CallerLeft("lost"), on.CallerLeft("protocol")],
 }
 BY_PAIR: dict[tuple[State, type[on.Event]], list[Arrow]] = defaultdict(list)
@@ -26,7 +27,7 @@ for _arrow in ARROWS:
     BY_PAIR[_arrow.state, _arrow.event].append(_arrow)
 # What happens from outside; the timers come from the machine itself.
 OUTSIDE = sorted((event for event in {a.event for a in ARROWS} if event.__name__[-3:] != "Due"), key=str)
-TIMERS = (on.ConnectExpired, on.AgentSilent, on.CallerSilent, on.HoldExpired, on.DrainExpired, on.TimeUp)
+TIMERS = get_args(on.Timer)
 
 
 @pytest.mark.parametrize("pair", BY_PAIR, ids=lambda pair: f"{pair[0]}-{pair[1].__name__}")
@@ -91,6 +92,7 @@ def test_diagram_shows_every_change_of_state() -> None:
     )
     assert "    talking --> draining: AgentEnded / agent_ended" in lines
     assert "    talking --> ended: CallerLeft [hung up] / caller_hung_up" in lines
+    assert "    talking --> ended: Transferred / transferred" in lines
 
 
 def _walk(machine: CallMachine, data: st.DataObject, now: float) -> list[do.End]:
@@ -111,6 +113,55 @@ def _walk(machine: CallMachine, data: st.DataObject, now: float) -> list[do.End]
         now = max(now, due)
         ends += [c for c in machine.tick(now) if isinstance(c, do.End)]
     return ends
+
+
+@pytest.mark.parametrize("arrow", ARROWS, ids=lambda a: f"{a.state}-{a.event.__name__}-{a.to}")
+def test_what_waits_for_a_transfer(arrow: Arrow) -> None:
+    """What may end the call or change its agent waits once the carrier is asked, and only that."""
+    facts = Facts(Timers(), "clear")
+    assert not waits(arrow, facts)
+
+    facts.transfer = "begun"
+    ends = arrow.to is not arrow.state and arrow.to in (State.DRAINING, State.ENDED)
+    assert waits(arrow, facts) is (
+        (ends or arrow.event is on.AgentLost) and arrow.event is not on.Transferred
+    )
+
+    facts.transfer = "asked"
+    if waits(arrow, facts):
+        assert arrow.event not in (
+            on.CallerLeft,
+            on.CallerSilent,
+            on.OperatorEnded,
+            on.ShutdownDue,
+            on.TimeUp,
+        )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_nobody_hangs_up_on_a_caller_who_is_put_through(data: st.DataObject) -> None:
+    """Whatever happens besides, from the moment the carrier is asked nothing ends the call but its answer."""
+    machine, now = CallMachine(), 0.0
+    machine.start(now)
+    machine.handle(on.AgentReady(), now)
+    machine.handle(on.TransferBegun(), now)
+    begun = True
+    for _ in range(data.draw(st.integers(0, 12))):
+        listed = [e for e in OUTSIDE if (machine.state, e) in BY_PAIR and e not in TIMERS]
+        kind = data.draw(st.sampled_from(listed))
+        if kind in (on.AgentReady, on.TransferAsked, on.TransferBegun) or not begun:
+            continue  # one transfer at a time: the shell sees to that
+        event = data.draw(st.sampled_from(EXAMPLES[kind])) if kind in EXAMPLES else kind()  # type: ignore[call-arg]
+        commands = machine.tick(now) + machine.handle(event, now)
+        ends = [command for command in commands if isinstance(command, do.End)]
+        if kind is on.Transferred:
+            assert [end.hang_up for end in ends] == [False]
+        begun = kind is not on.TransferFailed
+        assert not (begun and ends) or kind is on.Transferred
+        if machine.state is State.ENDED:
+            break
+        now += data.draw(st.floats(0, 2.0))
 
 
 @settings(max_examples=100, deadline=None)

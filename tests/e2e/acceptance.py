@@ -1,10 +1,11 @@
-"""The acceptance runs of issue 2 that are too long for the suite, as commands that print their figures.
+"""The acceptance runs that are too long for the suite, as commands that print their figures.
 
 python -m tests.e2e.acceptance --tone 60          a tone through each resampler
 python -m tests.e2e.acceptance --barge-in         interruption to silence, at every burst size
 python -m tests.e2e.acceptance --calls 50         so many demo calls at once, one gateway process
 python -m tests.e2e.acceptance --sequential 1000  one short call after the other, memory and sockets
 python -m tests.e2e.acceptance --drain            SIGTERM in the middle of calls
+python -m tests.e2e.acceptance --tools 200        so many calls, each with four tools at once
 """
 
 import argparse
@@ -12,9 +13,11 @@ import asyncio
 import statistics
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from aiohttp import web
@@ -27,13 +30,16 @@ from gateway.simulator.caller import SilentCaller
 from gateway.simulator.options import CallOptions
 from gateway.simulator.report import CallReport
 from gateway.telemetry import log
-from tests.e2e.process import GatewayProcess, child, outpost, sandbox_listens
+from tests.e2e.asking import Asking
+from tests.e2e.process import GatewayProcess, child, outpost, sandbox_listens, tools_file
 from tests.e2e.running import felt, run, run_all
 from tests.e2e.test_barge_in import BURSTS, listen
 from tests.e2e.test_drain import SCENES as DRAINS
 from tests.e2e.test_tone import send_tones
+from tests.tools.workshop import says, serving
 
 RAMP_S: Final = 0.4  # between two calls of a crowd
+TOOLS_RAMP_S: Final = 0.15  # between two calls that ask for tools
 BEAT: Final = 100  # calls between two looks at memory
 SETTLE_S: Final = 2.0  # a connection's last timer runs for a second after its call
 FLAT_KB: Final = 1_024  # growth of memory that is none
@@ -93,12 +99,16 @@ async def crowd(calls: int) -> bool:
     """Make so many demo calls at once, with gateway and sandbox in processes of their own."""
     caller, desk = await asyncio.to_thread(demo.caller, demo.TABLE_BOOKING), ReservationDesk()
     agent_id = Sandbox().agent_id("table_booking")
-    async with _served(desk.application()) as tools_url, _sandbox() as sandbox_url:
+    async with (
+        _served(desk.application()) as tools_url,
+        _sandbox() as sandbox_url,
+        _folder() as folder,
+    ):
         settings = {
             "VATEL__BASE_URL": sandbox_url,
             "VATEL__API_KEY": API_KEY,
             "VATEL__AGENT_ID": agent_id,
-            "TOOLS__URL": f"{tools_url}/tools",
+            "TOOLS__FILE": tools_file(folder, f"{tools_url}/tools"),
             "CALLS__MAX_ACTIVE": calls,
         }
         async with outpost(Silent(), settings) as gateway, felt() as pulse, asyncio.TaskGroup() as tasks:
@@ -154,6 +164,36 @@ async def sequence(calls: int) -> bool:
         return grown_kb < FLAT_KB and more_files <= 0
 
 
+async def tools(calls: int) -> bool:
+    """Make calls whose agents ask four tools at once; print how long the answers took, and memory."""
+    script = Asking([("look_up",) * 4])
+    async with serving(says('{"free": true}')) as endpoint, _folder() as folder:
+        settings = {"TOOLS__FILE": tools_file(folder, endpoint.url), "CALLS__MAX_ACTIVE": calls}
+        async with outpost(script, settings) as gateway:
+            looks = []
+            for _ in range(3):  # the second and third time nothing more may be left behind
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(calls):
+                        tasks.create_task(gateway.call(SilentCaller(), CallOptions(max_seconds=60.0)))
+                        await asyncio.sleep(TOOLS_RAMP_S)
+                await asyncio.sleep(SETTLE_S)
+                looks.append((gateway.rss_kb(), gateway.open_files()))
+                say(f"{calls} calls: RSS {looks[-1][0] / 1024:.1f} MB, {looks[-1][1]} files and sockets open")
+            runs = [line["latency_ms"] for line in gateway.events("tool_ran")]
+    answered = [len(session.answers) for session in script.sessions]
+    seen_ms = [session.latency_s(one) * 1000 for session in script.sessions for one in session.asked_at]
+    say(f"tools      {len(endpoint.seen)} requests, {sum(answered)} answers to {4 * len(answered)} questions")
+    say(f"gateway    p50 {statistics.median(runs)} ms, p99 {_p99(runs)} ms, worst {max(runs)} ms per tool")
+    say(f"agent      p50 {statistics.median(seen_ms):.1f} ms, p99 {_p99(seen_ms):.1f} ms, all four at once")
+    grown_kb, more_files = looks[-1][0] - looks[1][0], looks[-1][1] - looks[1][1]
+    say(f"grown by {grown_kb} kB and {more_files} files from the second round to the third")
+    return answered == [4] * len(answered) and len(endpoint.seen) == sum(answered) and _p99(runs) < 5
+
+
+def _p99(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
+
+
 @asynccontextmanager
 async def _served(app: web.Application) -> AsyncIterator[str]:
     runner = web.AppRunner(app, access_log=None)
@@ -171,23 +211,31 @@ async def _sandbox() -> AsyncIterator[str]:
         yield await sandbox_listens(process)
 
 
+@asynccontextmanager
+async def _folder() -> AsyncIterator[Path]:
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 RUNS: Final[dict[str, Callable[[Any], bool]]] = {
     "tone": tone,
     "barge_in": lambda _: barge_in(),
     "calls": lambda calls: run(crowd(calls)),
     "sequential": lambda calls: run(sequence(calls)),
     "drain": lambda _: drain(),
+    "tools": lambda calls: run(tools(calls)),
 }
 
 
 def main() -> int:
     """Do the runs that were asked for; return 0 if everything in them held."""
-    parser = argparse.ArgumentParser(description="Acceptance runs of issue 2.")
+    parser = argparse.ArgumentParser(description="Acceptance runs.")
     parser.add_argument("--tone", type=float, metavar="SECONDS")
     parser.add_argument("--barge-in", action="store_true")
     parser.add_argument("--calls", type=int, metavar="N")
     parser.add_argument("--sequential", type=int, metavar="N")
     parser.add_argument("--drain", action="store_true")
+    parser.add_argument("--tools", type=int, metavar="N")
     log.configure("error", "console")
     asked = {name: value for name, value in vars(parser.parse_args()).items() if value}
     held = True

@@ -34,6 +34,15 @@ def free_port() -> int:
         return port
 
 
+def tools_file(folder: Path, url: str) -> Path:
+    """Write a tools file with one endpoint on this machine for all tools; return its path."""
+    path = folder / "tools.toml"
+    path.write_text(
+        f'[default]\nurl = "{url}"\n\n[egress]\nallow_private = ["127.0.0.0/8"]\nallow_http = true\n'
+    )
+    return path
+
+
 @dataclass(slots=True)
 class GatewayProcess:
     """Lives as long as :func:`outpost` holds it.

@@ -40,7 +40,8 @@ class Scene:
         caller: says nothing and never hangs up, unless the scene is about that.
         trouble: what else goes on during the call.
         streams: how many media streams the call has.
-        black_hole: the setting that is the address of somebody who takes connections and never answers.
+        black_hole: the setting that is the address of somebody who takes connections and never answers, or
+            ``tools`` for the endpoint of every tool.
     """
 
     plan: Plan
@@ -137,7 +138,10 @@ async def _with_black_hole(scene: Scene) -> AsyncIterator[Plan]:
         return
     with socket.create_server(("127.0.0.1", 0)) as hole:
         url = f"http://127.0.0.1:{hole.getsockname()[1]}"
-        yield replace(scene.plan, settings={**scene.plan.settings, scene.black_hole: url})
+        if scene.black_hole == "tools":
+            yield replace(scene.plan, tools={"default": {"url": url}})
+        else:
+            yield replace(scene.plan, settings={**scene.plan.settings, scene.black_hole: url})
 
 
 def after(seconds: float, trouble: Callable[[Town], None], *, times: int = 1) -> Trouble:

@@ -139,7 +139,7 @@ SCENES: Final[dict[str, Scene]] = {
     "hang-up hangs": replace(says_goodbye(), black_hole="twilio.api_base_url"),
     "no credentials": Scene(Plan(Acts((*BEGUN, (0.4, end()))), credentials=False)),
     "hung up while a tool works": Scene(
-        Plan(ToolUser(call_after_s=0.2)), caller=SilentCaller(1.0), black_hole="tools.url"
+        Plan(ToolUser(call_after_s=0.2)), caller=SilentCaller(1.0), black_hole="tools"
     ),
     "hung up before the agent is there": Scene(
         Plan(Silent(), Switches(upgrade_delay_s=2.0)), caller=SilentCaller(0.2)

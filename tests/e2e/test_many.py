@@ -85,7 +85,7 @@ async def converse(calls: int) -> Evidence:
     """Have so many conversations: the caller speaks, the agent asks a tool, says its answer, and ends."""
     answers = Answers()
     async with tool_server(answers) as url:
-        plan = Plan(ToolUser(call_after_s=0.4), settings={"tools.url": url})
+        plan = Plan(ToolUser(call_after_s=0.4), tools={"default": {"url": url}})
         async with town(plan) as place, felt() as pulse:
             caller = WavCaller(SPEECH, linger_s=10.0)
             async with asyncio.TaskGroup() as tasks:

@@ -19,7 +19,7 @@ from gateway.app import Gateway, serving
 from gateway.audio import clips, ulaw
 from gateway.audio.pcm import Pcm
 from gateway.journal import Watcher
-from gateway.records import STREAM_BROKE, CallEnded, CallInfo, Ending, Happening, StateChanged, StreamLost
+from gateway.records import OUTLIVED, CallEnded, CallInfo, Ending, Happening, StateChanged, StreamLost
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.stage import Agent, Exit, Notes, Opening, Script, Stage, Timer
 from gateway.sandbox.switches import Switches
@@ -30,6 +30,7 @@ from gateway.simulator.report import CallReport
 from gateway.simulator.simulator import Simulator
 from gateway.vatel.messages import ServerMessage
 from tests.e2e.line import Line
+from tests.tools.workshop import catalog
 
 ACCOUNT_SID = "AC" + "e" * 32
 AUTH_TOKEN = "end-to-end-token-of-no-account"
@@ -139,7 +140,7 @@ class Chronicle:
             for line in lines
             if isinstance(line, StreamLost)
             # The end of a call whose stream broke, which was told by StreamLost, is told late or never.
-            or (isinstance(line, CallEnded) and line.ending.reason not in STREAM_BROKE)
+            or (isinstance(line, CallEnded) and line.ending.reason not in OUTLIVED)
         ]
 
     async def ended(self, call_sid: str, streams: int = 1) -> StreamEnd:
@@ -197,6 +198,7 @@ class Plan:
         script: who answers the phone.
         switches: the agent's oddities.
         settings: the gateway's, by dotted name, over those that make the town.
+        tools: the tables of the tools file, by name; the loopback may be reached.
         cuttable: Twilio reaches the gateway over a :class:`Line`.
         credentials: the gateway knows Twilio's token: it checks signatures and hangs up by REST.
     """
@@ -204,6 +206,7 @@ class Plan:
     script: Script
     switches: Switches = field(default_factory=Switches)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    tools: Mapping[str, Any] | None = None
     cuttable: bool = False
     credentials: bool = True
 
@@ -226,7 +229,8 @@ async def town(plan: Plan) -> AsyncIterator[Town]:
                 line = await stack.enter_async_context(Line.to(port)) if plan.cuttable else None
                 url = f"http://127.0.0.1:{line.port if line else port}"
                 loaded = settings.load(_values(plan, url, sandbox, simulator), env={})
-                gateway = await stack.enter_async_context(serving(loaded, listener))
+                tools = None if plan.tools is None else catalog(**plan.tools)
+                gateway = await stack.enter_async_context(serving(loaded, listener, tools))
                 watcher = watch.enter_context(gateway.journal.watch())
                 keeping = tasks.create_task(chronicle.keep(watcher))
                 yield Town(simulator, sandbox, gateway, url, chronicle, said, line)

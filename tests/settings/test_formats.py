@@ -6,15 +6,15 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from gateway.settings.formats import (
     AccountSid,
     AgentId,
+    FilePath,
     Secret,
     ServiceUrl,
-    WebhookUrl,
     is_loopback,
     url_host,
 )
 
 SERVICE_URL: TypeAdapter[str] = TypeAdapter(ServiceUrl)
-WEBHOOK_URL: TypeAdapter[str] = TypeAdapter(WebhookUrl)
+FILE_PATH: TypeAdapter[str] = TypeAdapter(FilePath)
 ACCOUNT_SID: TypeAdapter[str] = TypeAdapter(AccountSid)
 AGENT_ID: TypeAdapter[str] = TypeAdapter(AgentId)
 SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
@@ -102,15 +102,15 @@ def test_url_host_strips_port_and_brackets() -> None:
     assert url_host("nothing") == ""
 
 
-@pytest.mark.parametrize("value", ["http://tools:9000/run", "https://example.com/run?tenant=7"])
-def test_webhook_urls_may_be_plain_and_carry_a_query(value: str) -> None:
-    """A tool webhook may live on an inner network and keeps its query as it is."""
-    assert WEBHOOK_URL.validate_python(value) == value
+@pytest.mark.parametrize("value", ["", "tools\0.toml"])
+def test_what_is_no_path_is_refused(value: str) -> None:
+    """A path has a character, and none that no file system knows."""
+    assert "no path" in refusal(FILE_PATH, value)
 
 
-def test_webhook_url_with_a_password_is_refused() -> None:
-    """Credentials do not belong in a URL that is printed and logged."""
-    assert "user name" in refusal(WEBHOOK_URL, "https://me:hunter2@example.com/run")
+def test_path_stays_as_it_was_written() -> None:
+    """Whether the file is there is told by who reads it."""
+    assert FILE_PATH.validate_python("../tools.toml") == "../tools.toml"
 
 
 @pytest.mark.parametrize("value", ["AC" + "0" * 31, "ac" + "0" * 32, "AC" + "g" * 32, "SK" + "0" * 32, ""])

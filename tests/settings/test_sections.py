@@ -7,13 +7,13 @@ from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
     LogSettings,
+    MetricsSettings,
     Section,
-    ToolSettings,
     TwilioSettings,
     VatelSettings,
 )
 
-SECTIONS = (AudioSettings, CallSettings, LogSettings, ToolSettings, TwilioSettings, VatelSettings)
+SECTIONS = (AudioSettings, CallSettings, LogSettings, MetricsSettings, TwilioSettings, VatelSettings)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -62,11 +62,12 @@ def test_choices_are_closed(section: type[Section], name: str, choices: list[str
             section(**{name: choice.upper()})
 
 
-@pytest.mark.parametrize("deadline_s", [0, -1, 60.1])
-def test_tool_deadline_outside_its_limits_is_refused(deadline_s: float) -> None:
-    """A tool gets more than no time and at most a minute."""
+@pytest.mark.parametrize("port", [-1, 65_536, 1.5, "http"])
+def test_metrics_port_that_is_none_is_refused(port: object) -> None:
+    """A port is a whole number that TCP has; unset, nothing is served."""
+    assert MetricsSettings().port is None
     with pytest.raises(ValidationError):
-        ToolSettings(deadline_s=deadline_s)
+        MetricsSettings.model_validate({"port": port})
 
 
 def test_failed_validation_does_not_show_the_value() -> None:

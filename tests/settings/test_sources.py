@@ -85,11 +85,20 @@ def test_empty_variable_of_an_optional_setting_is_unset(tmp_path: Path) -> None:
     env = toml(tmp_path, "public_url = 'https://voice.example.com'\n")
     empty = {"GATEWAY_PUBLIC_URL": "", "GATEWAY_VATEL__API_KEY": "", "GATEWAY_TWILIO__AUTH_TOKEN_FILE": ""}
 
-    settings = load({"tools.url": ""}, env | empty)
+    settings = load({"tools.file": ""}, env | empty)
 
     assert settings.public_url == "https://voice.example.com"
     assert settings.secrets() == []
-    assert settings.tools.url is None
+    assert settings.tools.file is None
+
+
+def test_relative_path_starts_where_it_was_written(tmp_path: Path) -> None:
+    """A file named in the TOML file is looked for beside it, one named in the environment where we run."""
+    beside = load({}, toml(tmp_path, "[tools]\nfile = 'tools.toml'\n"))
+    here = load({}, {"GATEWAY_TOOLS__FILE": "tools.toml"})
+
+    assert beside.tools.file == str(tmp_path / "tools.toml")
+    assert here.tools.file == "tools.toml"
 
 
 @pytest.mark.parametrize("variable", ["GATEWAY_PORT", "GATEWAY_HOST", "GATEWAY_AUDIO__RESAMPLER"])

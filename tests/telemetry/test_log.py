@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from gateway.telemetry.log import Format, Level, bind_call, configure, get_logger
+from gateway.telemetry.log import Format, Level, add_secrets, bind_call, configure, get_logger
 
 SECRET = "canary-0123456789"
 
@@ -68,6 +68,16 @@ def test_event_is_one_json_line() -> None:
         "result": "success",
         "frames": 250,
     }
+
+
+def test_secrets_that_come_later_are_masked_as_well() -> None:
+    """A file that is read while the process runs may bring secrets of its own; the first stay masked."""
+    out = configured()
+    add_secrets(["later-0123456789"])
+    get_logger("x").info("asked", one=f"<{SECRET}>", two="<later-0123456789>")
+
+    [line] = lines(out)
+    assert (line["one"], line["two"]) == ("<******>", "<******>")
 
 
 def test_lines_below_the_level_are_left_out() -> None:

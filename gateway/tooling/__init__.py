@@ -1,0 +1,1 @@
+"""``vatel-gateway tools``: for the person who writes the endpoint behind a tool."""

@@ -1,0 +1,57 @@
+"""Every fault of a tools file with its place, gathered so that one error can tell them all. PURE."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_BARE = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The faults of one file, seen from one place in it. Lives as long as the file is being read.
+
+    Views of several places write into one list.
+
+    Attributes:
+        entry: the table that is looked at, such as ``tools[2] "book_table"``.
+        path: the value within it, such as ``retry.on[0]``.
+        lines: what has been found so far, in the file as a whole.
+    """
+
+    entry: str = ""
+    path: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    def of(self, entry: str) -> "Faults":
+        """Return the view of a table."""
+        return replace(self, entry=entry, path="")
+
+    def at(self, *parts: str | int) -> "Faults":
+        """Return the view of a value within this one."""
+        path = self.path
+        for part in parts:
+            path = f"{path}[{part}]" if isinstance(part, int) else f"{path}.{_key(part)}".removeprefix(".")
+        return replace(self, path=path)
+
+    def add(self, sentence: str) -> None:
+        """Say what is wrong here, and the fix."""
+        line = ": ".join(filter(None, (self.entry, self.path, sentence)))
+        # The names of keys and tools come from outside and may hold line breaks.
+        self.lines.append(line if line.isprintable() else ascii(line))
+
+    def attempt(self, make: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
+        """Return what ``make`` returns; None when it raised a ValueError, whose message becomes a fault."""
+        try:
+            return make(*args, **kwargs)
+        except ValueError as error:
+            self.add(str(error))
+            return None
+
+
+def _key(part: str) -> str:
+    return part if _BARE(part) else json.dumps(part)

@@ -1,0 +1,53 @@
+"""Where a fault is said to be."""
+
+import pytest
+
+from gateway.tools.faults import Faults
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        ((), 'tools[2] "book": is wrong'),
+        (("url",), 'tools[2] "book": url: is wrong'),
+        (("retry", "on", 0), 'tools[2] "book": retry.on[0]: is wrong'),
+        (("body", "a b", 1, "c.d"), 'tools[2] "book": body."a b"[1]."c.d": is wrong'),
+        (("",), 'tools[2] "book": "": is wrong'),
+    ],
+)
+def test_a_fault_names_its_table_and_the_value_in_it(parts: tuple[str | int, ...], line: str) -> None:
+    """Keys are written as TOML writes them, elements by their number from 0."""
+    faults = Faults().of('tools[2] "book"').at(*parts)
+    faults.add("is wrong")
+
+    assert faults.lines == [line]
+
+
+def test_all_places_write_into_one_list() -> None:
+    """Faults of several tables stand in the order in which they were found."""
+    faults = Faults()
+    faults.of("egress").at("per_host").add("is too few")
+    faults.at("toools").add("is no key")
+    faults.of("egress").at("per_host").of("signing").add("is no table")
+
+    assert faults.lines == ["egress: per_host: is too few", "toools: is no key", "signing: is no table"]
+
+
+def test_a_fault_is_one_line() -> None:
+    """What a key smuggles in cannot begin a line of its own."""
+    faults = Faults()
+    faults.at("a\nb").add("is no key")
+    faults.of("x\u2028y").add("is no table")
+
+    assert faults.lines == ['"a\\nb": is no key', r"'x\u2028y: is no table'"]
+
+
+def test_an_attempt_gives_its_result_or_a_fault() -> None:
+    """A ValueError becomes a fault; whatever else is raised is a bug and passes through."""
+    faults = Faults().of("signing").at("keys", 0)
+
+    assert faults.attempt(int, "11", base=2) == 3
+    assert faults.attempt(int, "x") is None
+    assert faults.lines == ["signing: keys[0]: invalid literal for int() with base 10: 'x'"]
+    with pytest.raises(ZeroDivisionError):
+        faults.attempt(lambda: 1 / 0)

@@ -1,0 +1,168 @@
+"""Sensitive values, and where they must not turn up."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.tools.masking import MASK, Mask
+
+MASKED = Mask.of(["card.number", "PIN", "name"])
+ARGUMENTS: dict[str, object] = {
+    "card": {"number": "4242 4242-4242 4242", "expires": "12/29"},
+    "pin": 1234,
+    "guests": [{"Name": 'Zoë "Q" Smith', "age": 36}, {"name": "Al"}],
+    "number": "7",
+}
+
+
+def test_sensitive_arguments_are_masked_at_any_depth() -> None:
+    """A name counts everywhere, in any case; a path counts at its end; the rest stays."""
+    assert MASKED.arguments(ARGUMENTS) == {
+        "card": {"number": MASK, "expires": "12/29"},
+        "pin": MASK,
+        "guests": [{"Name": MASK, "age": 36}, {"name": MASK}],
+        "number": "7",
+    }
+
+
+def test_tables_and_lists_are_masked_whole() -> None:
+    """Nothing within a sensitive value shows, whatever it is."""
+    mask = Mask.of(["a", "b.c"])
+
+    assert mask.arguments({"a": {"x": 1}, "b": [[{"c": [1, 2]}]], "c": None}) == {
+        "a": MASK,
+        "b": [[{"c": MASK}]],
+        "c": None,
+    }
+
+
+def test_what_is_nested_too_deep_is_masked() -> None:
+    """A value that nobody can look through is not shown."""
+    deep: object = "x"
+    for _ in range(100):
+        deep = [deep]
+
+    assert MASK in json.dumps(Mask.of(["a"]).arguments({"b": deep}), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Card 4242424242424242 is fine.", f"Card {MASK} is fine."),
+        ("4242 4242 4242 4242", MASK),
+        ("4242-4242-4242-4242", MASK),
+        ("(4242) 4242.4242/4242", f"({MASK}"),
+        ("pin 1234 or 12 34", f"pin {MASK} or {MASK}"),
+        ('for zoë "q" SMITH', f"for {MASK}"),
+        ("https://h/Zo%C3%AB%20%22Q%22%20Smith?n=Zo%C3%AB+%22Q%22+Smith", f"https://h/{MASK}?n={MASK}"),
+        ('broken {"x": "Zo\\u00eb \\"Q\\" Smith"', f'broken {{"x": "{MASK}"'),
+        ("Al is too short to be looked for", "Al is too short to be looked for"),
+        ("12/29, 7 and 36 are nobody's secret", "12/29, 7 and 36 are nobody's secret"),
+        ("", ""),
+    ],
+)
+def test_values_are_masked_in_whatever_spelling(text: str, kept: str) -> None:
+    """Digits with other separators, other case, escapes of JSON and URLs are all the value."""
+    assert MASKED.text(text, ARGUMENTS) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('{"pin": "other"}', {"pin": MASK}),
+        ('{"Card": {"Number": {"deep": 1}, "x": 1}}', {"Card": {"Number": MASK, "x": 1}}),
+        ('[{"NAME": null}, "1234", 1234, 91234, true, 99]', [{"NAME": MASK}, MASK, MASK, MASK, True, 99]),
+        ('{"1234": "x"}', {MASK: "x"}),
+        ('{"inner": "{\\"pin\\": 99}"}', {"inner": f'{{"pin": "{MASK}"}}'}),
+    ],
+)
+def test_json_is_masked_by_names_as_well(text: str, kept: object) -> None:
+    """What an answer has under a sensitive name is masked, whatever it is; so are names that are values."""
+    assert json.loads(MASKED.text(text, ARGUMENTS)) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('{"a": 1}', '{"a": 1}'),
+        (' {"a":1}\n', ' {"a":1}\n'),
+        ('{"a":"1234","a":"x"}', f'{{"a":"{MASK}","a":"x"}}'),
+        ('{"pin": "open', f'{{"pin": "{MASK}"'),
+        ('told: {"pin":5,"name" : [1, 2]}', f'told: {{"pin":"{MASK}","name" : "{MASK}", 2]}}'),
+        ("[" * 5_000, "[" * 5_000),
+        ("[1", "[1"),
+    ],
+)
+def test_text_that_is_not_quite_json_is_masked_too(text: str, kept: str) -> None:
+    """What is cut off, wrapped in words or written twice hides nothing; clean text stays as it was."""
+    assert MASKED.text(text, ARGUMENTS) == kept
+
+
+def test_without_names_everything_stays() -> None:
+    """A tool that has no sensitive arguments costs nothing."""
+    mask = Mask.of([])
+
+    assert mask.text('{"a": 1}', {"a": "x"}) == '{"a": 1}'
+    assert mask.arguments({"a": [1, {"b": True}]}) == {"a": [1, {"b": True}]}
+
+
+def test_too_much_to_look_for_masks_the_whole_text() -> None:
+    """Where the search itself would be a burden, nothing of the text is kept."""
+    assert Mask.of(["a"]).text("short", {"a": "x" * 200_000}) == MASK
+
+
+def test_values_that_are_no_texts() -> None:
+    """Numbers and what stands in tables and lists are looked for; booleans, null and giants are not."""
+    mask = Mask.of(["a"])
+    arguments: dict[str, object] = {"a": {"b": [123.5, True, None, 10**5_000], "c": 98765}}
+
+    assert mask.text("123.5 and 98765 are true", arguments) == f"{MASK} and {MASK} are true"
+    assert mask.text("[true, null, 5]", arguments) == "[true, null, 5]"
+
+
+def test_a_name_is_no_pattern() -> None:
+    """Characters that mean something to a search mean themselves in a name, and in a value."""
+    mask = Mask.of(["a(b", "c.*"])
+
+    assert mask.text('x "a(b": 1, "cd": ".+?"', {"c.*": ".+?"}) == f'x "a(b": "{MASK}", "cd": "{MASK}"'
+
+
+TREE = st.recursive(
+    st.text(max_size=8) | st.integers(0, 99_999) | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(secret=st.text(min_size=3, max_size=30), before=st.text(), after=st.text())
+def test_no_value_survives_in_text(secret: str, before: str, after: str) -> None:
+    """Whatever stands around it, the value is gone."""
+    assert (
+        secret.strip() not in Mask.of(["s"]).text(before + secret + after, {"s": secret})
+        or len(secret.strip()) < 3
+        or secret.strip() in MASK
+    )
+
+
+@given(tree=TREE, secret=st.text(alphabet=st.sampled_from('xyz9é"\\ '), min_size=3, max_size=12))
+def test_no_value_survives_in_json(tree: Any, secret: str) -> None:
+    """In JSON of any form the value is gone from texts, names and behind its own name."""
+    document = {"s": tree, "copy": [tree, {secret: secret, "a": f"<{secret}>"}]}
+    wanted = secret.strip()
+    for ascii_only in (True, False):
+        kept = json.loads(Mask.of(["s"]).text(json.dumps(document, ensure_ascii=ascii_only), {"s": secret}))
+        assert kept["s"] == MASK
+        assert len(wanted) < 3 or wanted not in json.dumps(kept["copy"][1], ensure_ascii=False)
+
+
+@given(arguments=st.dictionaries(st.sampled_from("abcd"), TREE))
+def test_masked_arguments_keep_their_shape(arguments: dict[str, object]) -> None:
+    """Only sensitive values differ."""
+    masked = Mask.of(["a"]).arguments(arguments)
+
+    assert masked.keys() == arguments.keys()
+    assert ("a" not in arguments) or masked["a"] == MASK
+    assert Mask.of(["zzz"]).arguments(arguments) == arguments
