@@ -46,8 +46,7 @@ class CallLog:
         self._tape.caller(audio, now)
 
     def ended(self, reason: Reason, now: float) -> None:
-        """Close the call and keep its recording; what nobody was played is not on it."""
-        self.sheet.ended(reason, now)
+        """Keep the recording, then close the call: whatever happens, one that has ended has its recording."""
         tape, call_id = self._tape, self._subject.call_id
         tape.release()
 
@@ -57,6 +56,7 @@ class CallLog:
                 tables.put_recording(call_id, wav.stereo(caller, agent, RATE_HZ))
 
         self._store.note(record)
+        self.sheet.ended(reason, now)
 
 
 def close_left_over(tables: Tables, at: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from gateway.sandbox import seed
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.signals import sine
 from gateway.sandbox.switches import Switches
+from gateway.speech import extra
 from tests.contract import strict_models as strict
 
 T = TypeVar("T")
@@ -245,3 +247,61 @@ async def test_missing_payload_would_be_noticed(sandbox: Sandbox, client: Client
         await talk.until("session_started")
         with pytest.raises(ValueError, match="is_final"):
             await talk.until("session_ended")
+
+
+class Eager(Talk):
+    """A caller who cuts in on every sentence but the last, and answers every tool at once."""
+
+    async def to_the_end(self) -> None:
+        """Talk until the agent ends the session."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                name, data = strict.read_message((await self._socket.receive()).data)
+                self.heard.append((name, data))
+                if name == "session_ended":
+                    return
+                if isinstance(data, strict.ToolCall):
+                    await self.answer(data.toolCallId, json.dumps({"say": "It is booked."}))
+                elif isinstance(data, strict.Text) and data.is_final and not data.text.startswith("See you"):
+                    await self.speak(1.0)
+                elif isinstance(data, strict.InputTranscript) and not data.is_final:
+                    await self.speak(0.7, -90.0)
+
+
+async def test_conversation_says_everything_that_the_contract_has(
+    sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All nine types in one session, interim transcripts before final ones; the call knows the booking."""
+    monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))  # any sound is the expected answer
+    sandbox.set_switches("table_booking", Switches(pace=0.0, transcript_turn_ids=True))
+    body = {"agent_id": sandbox.agent_id("table_booking")}
+    token = (await client.ask("POST", "/v1/session-token", strict.SessionToken, body=body)).token
+    async with (
+        ClientSession() as http,
+        http.ws_connect(f"{sandbox.url}/v1/connection?token={token}") as socket,
+    ):
+        talk = Eager(socket)
+        await talk.to_the_end()
+    assert {name for name, _ in talk.heard} == set(strict.MESSAGES)
+    transcripts = [data for _, data in talk.heard if isinstance(data, strict.InputTranscript)]
+    assert [data.transcript for data in transcripts if data.is_final][:3] == [
+        "i would like to book a table",
+        "for four people",
+        "at seven thirty",
+    ]
+    assert [data.is_final for data in transcripts] == [False, True] * 5
+    assert len({data.turn_id for data in transcripts}) == 5
+    [started] = [data for _, data in talk.heard if isinstance(data, strict.Started)]
+    call = await client.ask("GET", "/v1/calls/{}", strict.Call, str(started.id))
+    assert {variable.name: variable.value for variable in call.extracted_variables} == {
+        "people": 4,
+        "time": "19:30",
+        "topic": "parking",
+    }
+    assert call.tags == ["booking"]
+    assert {entry.type for entry in call.transcript.entries} == {
+        "message",
+        "tool_call",
+        "tool_call_output",
+        "interruption",
+    }
