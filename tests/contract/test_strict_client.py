@@ -289,8 +289,9 @@ async def test_conversation_says_everything_that_the_contract_has(
         "for four people",
         "at seven thirty",
     ]
-    assert [data.is_final for data in transcripts] == [False, True] * 5
-    assert len({data.turn_id for data in transcripts}) == 5
+    turns = {data.turn_id for data in transcripts}
+    assert len(turns) >= 5
+    assert [data.is_final for data in transcripts] == [False, True] * len(turns)
     [started] = [data for _, data in talk.heard if isinstance(data, strict.Started)]
     call = await client.ask("GET", "/v1/calls/{}", strict.Call, str(started.id))
     assert {variable.name: variable.value for variable in call.extracted_variables} == {
