@@ -31,6 +31,8 @@ async def create(api: Api, request: web.Request, organization_id: str) -> web.Re
 
     def make(tables: Tables) -> Document:
         trunks.find(tables, trunk_id, organization_id)
+        if tables.owner("agent", str(wanted.agent_id)) not in (None, organization_id):
+            raise Refusal(400, "agent_id: the agent is not in your organization")
         agent = agents.find(tables, str(wanted.agent_id), organization_id)
         fixed = {"id": str(uuid4()), "agent_id": agent["id"], "sip_trunk_id": trunk_id, "created_at": at()}
         return _keep(tables, {**fixed, **numbers}, organization_id)

@@ -73,12 +73,12 @@ async def test_two_without_numbers_do_not_clash(office: Office) -> None:
 
 
 async def test_agent_and_trunk_must_be_ones_own(office: Office) -> None:
-    """Missing ones and others' are 404."""
+    """Missing ones are 404, another organization's agent is 400, its trunk 404."""
     rival = await office.rival()
     theirs = await rival.agent()
-    for agent_id in (NOBODY, theirs):
-        answer = await office.post(TRUNK, {"agent_id": agent_id})
-        assert answer.plain == (404, {"error": "agent not found"})
+    assert (await office.post(TRUNK, {"agent_id": NOBODY})).plain == (404, {"error": "agent not found"})
+    answer = await office.post(TRUNK, {"agent_id": theirs})
+    assert answer.plain == (400, {"error": "agent_id: the agent is not in your organization"})
     assert (await rival.post(TRUNK, {"agent_id": theirs})).plain == (404, {"error": "SIP trunk not found"})
     assert (await rival.get(TRUNK)).status == 404
     for method in ("GET", "PATCH", "DELETE"):
