@@ -112,7 +112,7 @@ class Call:
     async def _read(self, source: Source) -> twiml.Document | Fault:
         if isinstance(source, Inline):
             return twiml.parse(source.text, "")
-        form, token = voice(self.identity, self.status), new_token()
+        form, token = [*voice(self.identity, self.status), *source.outcome], new_token()
         twice = self._notes.asked(self._clock()) and self._options.duplicate_webhook
         answers = [
             await self._exchange.webhooks.fetch_twiml(source.method, source.url, form, token)
@@ -145,11 +145,14 @@ class Call:
             case twiml.Say() | twiml.Play():
                 self._answer()
                 await self._sleep(self._options.say_s)
-            case twiml.Dial() | twiml.Connect():
+            case twiml.Connect():
                 self._answer()
-                if isinstance(verb, twiml.Connect):
-                    await self._connect(verb.stream)
+                await self._connect(verb.stream)
                 return Fetch(verb.action, verb.method) if verb.action else None
+            case twiml.Dial():
+                self._answer()
+                outcome = (("DialCallStatus", self._options.dial_status),)
+                return Fetch(verb.action, verb.method, outcome) if verb.action else None
         return None
 
     async def _connect(self, noun: twiml.Stream) -> None:

@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway.simulator import events, twiml
 from gateway.simulator.pacer import Pacer
@@ -21,6 +22,7 @@ class CallOptions:
         close_code: sent after ``stop``; None is an empty close frame, which servers see as 1005.
         say_s: how long a <Say> or <Play> lasts.
         ring_s: how long an outbound call rings.
+        dial_status: how the other party of a <Dial> is reached, as its ``action`` is told.
         callbacks: the call's status callbacks.
     """
 
@@ -31,15 +33,21 @@ class CallOptions:
     close_code: int | None = None
     say_s: float = 1.0
     ring_s: float = 0.0
+    dial_status: Literal["completed", "busy", "no-answer", "failed", "canceled"] = "completed"
     callbacks: CallbackOptions = field(default_factory=CallbackOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """TwiML that a webhook holds."""
+    """TwiML that a webhook holds.
+
+    Attributes:
+        outcome: what the verb before it came to, told beside the usual fields.
+    """
 
     url: str
     method: twiml.Method = "POST"
+    outcome: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from gateway.tools.controls import CallControls
 from gateway.tools.question import Question, call_facts
 from gateway.tools.request import dump
 
-_HEARD_OUT_S = 10.0
 _HOLD_S, _LONGEST_HOLD_S = 60.0, 600.0
 _KEYS = re.compile(r"[0-9*#A-Da-dwW]{1,32}")
 
@@ -32,7 +31,6 @@ async def _end_call(tool: Builtin, question: Question, controls: CallControls) -
 
 async def _transfer_call(tool: Builtin, question: Question, controls: CallControls) -> Mapping[str, object]:
     number = _allowed(tool.spec.numbers, _text(question, "to"))
-    await controls.heard_all(_HEARD_OUT_S)
     await controls.transfer(number, tool.spec.ring_timeout_s)
     return {"status": "transferring"}
 

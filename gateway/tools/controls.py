@@ -13,7 +13,7 @@ class CallControls(Protocol):
         """Wait until the caller has heard all that the agent has said so far, at most so long."""
 
     async def transfer(self, number: str, ring_timeout_s: int) -> None:
-        """Put the caller through to another number; the call leaves the gateway.
+        """Put the caller through to another number, once they have heard the agent out.
 
         Raises:
             ToolError: the carrier refused, or there is no carrier to ask; the call goes on here.

@@ -16,6 +16,7 @@ from gateway.sandbox.session import SessionRecord
 from gateway.sandbox.stage import Script
 from gateway.simulator import tone
 from gateway.simulator.caller import SilentCaller
+from gateway.simulator.options import CallOptions
 from gateway.simulator.report import CallReport
 from gateway.vatel.messages import (
     Argument,
@@ -176,7 +177,7 @@ async def play(scene: Scene, folder: Path) -> Evidence:
     async with serving(after(scene.answer_s, says("seven"))) as endpoint:
         file, filler = _write_tools(folder, endpoint.url, scene.filler)
         async with town(Plan(scene.script, settings={"tools.file": file})) as place:
-            report = await place.call(SilentCaller(scene.seconds))
+            report = await place.call(SilentCaller(scene.seconds), CallOptions(dial_status="busy"))
             ending = await place.ending(report, scene.streams)
             runs = place.chronicle.of(report.call_sid, ToolRun)
             return Evidence(report, ending, place.said, runs, list(place.sandbox.records), filler)
@@ -315,7 +316,7 @@ def test_failed_transfer_comes_back_to_the_agent(calls: dict[str, Evidence]) -> 
     assert first.opening.prompt is None
     assert second.opening.first_message == "I am sorry, I could not put you through."
     assert second.opening.prompt is not None
-    assert "[Your transfer of the caller failed: failed." in second.opening.prompt
+    assert "[Your transfer of the caller failed: busy." in second.opening.prompt
     assert "You: Words." in second.opening.prompt
     words = tone.match(ulaw.decode(evidence.line), AGENT_HZ)
     assert words is not None

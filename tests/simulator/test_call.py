@@ -1,6 +1,7 @@
 """The life of a call: TwiML verb by verb, and what breaks into it."""
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -49,12 +50,13 @@ class TestTwiml:
         assert (report.ending, report.verbs) == (ending, verbs)
 
     async def test_dial_asks_its_action(self) -> None:
-        """What it answers goes on."""
+        """What it answers goes on; it is told how the other party was reached."""
         voice = '<Response><Dial action="/twilio/resume">+1500</Dial><Say>never</Say></Response>'
         async with answering(voice=voice) as gateway:
-            report = await call(gateway)
+            report = await call(gateway, replace(QUICK, dial_status="busy"))
 
         assert report.verbs == ("Dial", "Hangup")
+        assert [form["DialCallStatus"] for form in gateway.forms("/twilio/resume")] == ["busy"]
 
     async def test_a_redirect_to_itself_ends_at_last(self) -> None:
         """After fifty documents."""
