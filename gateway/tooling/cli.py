@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from errno import EADDRINUSE
 from pathlib import Path
 
 from aiohttp import web
@@ -14,12 +16,15 @@ from gateway import settings
 from gateway.audio.fillers import load_filler
 from gateway.egress.signing import SigningKey
 from gateway.errors import ConfigError
+from gateway.telemetry import log
 from gateway.tooling import calling, checking
 from gateway.tooling.receiver import application
 from gateway.tools.catalog import Catalog
 from gateway.tools.loading import load
 
 _AGENT = "00000000-0000-0000-0000-000000000000"
+_HIGHEST_PORT = 65_535
+_ANOTHER_PORT = 9_100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,17 +95,18 @@ async def _check(arguments: argparse.Namespace) -> int:
 
 async def _call(arguments: argparse.Namespace) -> int:
     catalog = _load(_path(arguments))
-    outcome = await calling.call(catalog, arguments.name, _arguments(arguments.arg), arguments.agent, _say)
-    return 1 if outcome.failure else 0
+    log.configure("warning", "console", secrets=catalog.secrets)  # the rest is what the command itself says
+    failure = await calling.call(catalog, arguments.name, _arguments(arguments.arg), arguments.agent, _say)
+    return 1 if failure else 0
 
 
 async def _serve_example(arguments: argparse.Namespace) -> int:
+    _require_port(arguments.port)
     key = _key(arguments.key_file)
     runner = web.AppRunner(application(key), access_log=None, handle_signals=False)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", arguments.port)
-        await site.start()
+        await _listen(runner, arguments.port)
         port = runner.addresses[0][1]
         believed = "requests signed with your key" if key else "anybody: no --key-file"
         _say(f"Listening on http://127.0.0.1:{port}/tools; believes {believed}. Ctrl-C stops it.")
@@ -108,6 +114,27 @@ async def _serve_example(arguments: argparse.Namespace) -> int:
     finally:
         await runner.cleanup()
     return 0
+
+
+def _require_port(port: int) -> None:
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise ConfigError(
+            f"--port {port}: must be 1 to {_HIGHEST_PORT}, such as --port 9000, or 0 for any free one",
+            reason="bad_port",
+        )
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError as error:
+        cause = os.strerror(error.errno) if error.errno else "it cannot be listened on"
+        remedy = "end the program that listens on it, or give" if error.errno == EADDRINUSE else "give"
+        raise ConfigError(
+            f"--port {port}: cannot be had ({cause}); {remedy} another, such as --port {_ANOTHER_PORT}, "
+            "and the same in the tool's url",
+            reason="port_taken",
+        ) from None
 
 
 def _key(path: Path | None) -> str | None:
@@ -162,11 +189,26 @@ def _arguments(given: Sequence[str]) -> Mapping[str, object]:
             raise ConfigError(f"--arg {pair!r}: must be NAME=VALUE, such as --arg people=4", reason="bad_arg")
         try:
             values[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             values[name] = value
+        _require_text(name, values[name])
     return values
 
 
+def _require_text(name: str, value: object) -> None:
+    try:
+        json.dumps([name, value], ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"--arg {name!a}: has half a character (a lone surrogate), which cannot be sent; write the "
+            "character itself, in UTF-8, or both halves of its \\u escape",
+            reason="bad_arg",
+        ) from None
+
+
 def _say(*lines: str) -> None:
-    sys.stdout.write("\n".join(lines) + "\n")
+    # What the terminal cannot show, a name from the command line among it, is shown as an escape.
+    encoding = sys.stdout.encoding or "utf-8"
+    text = "\n".join(lines) + "\n"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()

@@ -3,12 +3,15 @@
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
 
 from gateway.errors import ConfigError
 from gateway.tooling.cli import add_arguments, run
@@ -26,6 +29,18 @@ allow_private = ["127.0.0.0/8"]
 allow_http = true
 """
 BROKEN = '[[tools]]\nnam = "book"\nurl = "ftp://example.com"\n\n[egress]\nallow_htp = true\n'
+
+
+@pytest.fixture(autouse=True)
+def _log_restored() -> Iterator[None]:
+    """Leave the process's logging as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +117,22 @@ async def test_call_reads_arguments_as_json_or_text(
     assert "canary" not in capsys.readouterr().out
 
 
+async def test_call_says_what_it_says_and_logs_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A late result is on the screen once, not in a line of the log as well."""
+    async with serving(says("done")) as endpoint:
+        file = written(
+            tmp_path, GOOD.format(url=endpoint.url).replace("auth =", 'mode = "background"\nauth =')
+        )
+        status = await tools("call", "book", "--file", file)
+    shown = capsys.readouterr()
+
+    assert status == 0
+    assert "tool_ran_late" not in shown.out + shown.err
+    assert shown.out.endswith("the result, which goes nowhere:\ndone\n")
+
+
 async def test_call_that_failed_says_so_by_its_status(tmp_path: Path) -> None:
     """For scripts."""
     async with serving(says(status=500)) as endpoint:
@@ -140,3 +171,53 @@ async def test_key_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """Not as a trace."""
     with pytest.raises(ConfigError, match="--key-file"):
         await tools("serve-example", "--port", "0", "--key-file", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
+async def test_port_that_is_none_is_refused(port: str) -> None:
+    """It would be taken for another one, or end in a trace."""
+    with pytest.raises(ConfigError, match=f"--port {port}: must be 1 to 65535, such as --port 9000"):
+        await tools("serve-example", "--port", port)
+
+
+async def test_port_that_is_taken_is_told() -> None:
+    """With what to do."""
+    async with serving(says()) as other:
+        port = other.url.rpartition(":")[2]
+        with pytest.raises(ConfigError) as told:
+            await tools("serve-example", "--port", port)
+
+    assert f"--port {port}: cannot be had (Address already in use)" in str(told.value)
+    assert "give another, such as --port 9100" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "pair", ['v="\\ud800"', 'v={"a": ["\\udc00"]}', 'v={"\\ud800": 1}', "v=\udcff", "\udcff=1"]
+)
+async def test_half_a_character_is_refused(tmp_path: Path, pair: str) -> None:
+    """Written as JSON escapes it, or as bytes that are no UTF-8; the error can itself be written."""
+    file = written(tmp_path, GOOD.format(url="http://127.0.0.1:9"))
+
+    with pytest.raises(ConfigError, match="half a character") as told:
+        await tools("call", "book", "--file", file, "--arg", pair)
+    assert str(told.value).encode()
+
+
+async def test_whole_character_of_two_halves_is_sent(tmp_path: Path) -> None:
+    """As JSON writes what lies beyond the first plane."""
+    async with serving(says("done")) as endpoint:
+        file = written(tmp_path, GOOD.format(url=endpoint.url))
+        status = await tools("call", "book", "--file", file, "--arg", r'v="\ud83d\ude00"')
+
+    assert status == 0
+    assert json.loads(endpoint.seen[0].body)["arguments"] == {"v": "\U0001f600"}
+
+
+async def test_name_that_is_no_text_is_shown_as_an_escape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown tool is told of, whatever its name is made of."""
+    file = written(tmp_path, GOOD.format(url="http://127.0.0.1:9"))
+
+    assert await tools("call", "b\udcff", "--file", file) == 1
+    assert "There is no tool called b" in capsys.readouterr().out
