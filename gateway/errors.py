@@ -7,7 +7,10 @@
     ├── TwilioApiError           Twilio's REST API refused or failed
     ├── VatelApiError            Vatel's REST API refused or failed
     ├── AgentConnectError        the agent's socket could not be opened
-    └── ToolError                the operator's webhook did not answer as it must
+    ├── ToolError                the operator's webhook did not answer as it must
+    ├── StorageError             the database refused or failed
+    ├── RecordingError           a recording that is not there, or cannot be opened
+    └── ClusterError             another node, or what lies between, did not answer as it must
 
 Every leaf carries ``reason``: a short stable slug (``bad_base64``, ``wrong_stream``) that counters, logs
 and tests read. The message is for people; neither ever holds a secret or what a caller said.
@@ -82,3 +85,25 @@ class AgentConnectError(GatewayError):
 
 class ToolError(GatewayError):
     """The operator's webhook did not answer as it must."""
+
+
+class StorageError(GatewayError):
+    """The database refused or failed.
+
+    ``reason`` is one of ``conflict`` (a unique value is taken, a row that is referred to is missing),
+    ``busy`` (locked, or too slow), ``unavailable`` (not reachable, or it went away), ``full`` (the disk),
+    ``read_only``, ``old_schema``, ``bad_url`` or ``failed``.
+    """
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed a little later."""
+        return self.reason in {"busy", "unavailable", "full", "read_only"}
+
+
+class RecordingError(GatewayError):
+    """A recording is not there, or cannot be read or written as asked."""
+
+
+class ClusterError(GatewayError):
+    """Another node, or the server between the nodes, did not answer as it must."""
