@@ -206,7 +206,7 @@ class Call:
     detail: str
     answered_by: str | None
     phone_status: str
-    phone_sequence: int
+    phone_rank: int
     counters: dict[str, int | float]
     node: str | None
     fence: int

@@ -213,7 +213,7 @@ calls = sa.Table(
     _text("detail"),
     _optional("answered_by"),
     _text("phone_status"),
-    _number("phone_sequence", "-1"),
+    _number("phone_rank", "-1"),
     json_column("counters"),
     _optional("node"),
     _number("fence"),

@@ -140,7 +140,7 @@ def _calls() -> None:
         sa.Column("detail", sa.Text, nullable=False),
         sa.Column("answered_by", sa.Text),
         sa.Column("phone_status", sa.Text, nullable=False),
-        sa.Column("phone_sequence", sa.Integer, server_default="-1", nullable=False),
+        sa.Column("phone_rank", sa.Integer, server_default="-1", nullable=False),
         sa.Column("counters", sa.JSON, nullable=False),
         sa.Column("node", sa.Text),
         sa.Column("fence", sa.Integer, server_default="0", nullable=False),
