@@ -1,8 +1,8 @@
 """From what a call left on disk to the WAV people can play: the same file however often it is made.
 
 The segments of a call are joined, with silence for the time between two streams; the result is written
-beside its place, synced and renamed there, and only then are the segments removed. Killed at any point, the
-next run begins again and ends the same.
+beside its place, synced and renamed there, and only then are the segments removed, all at once. Killed at any
+point, the next run begins again and ends the same.
 """
 
 import os
@@ -18,6 +18,7 @@ from gateway.recording.timeline import SAMPLES_PER_MS, SILENCE
 
 _MOST_GAP_MS = 60_000  # a stream that broke is followed by the next within that, or the wall clock was set
 _BLOCK_PAIRS = 32 * 1024
+_SPENT = ".spent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ def finalise(live: Path, folder: Path, recording_id: str, keys: KeyRing | None) 
     name = names.name_of(recording_id, sealed=keys is not None)
     key_id = keys.current if keys else ""
     _write(folder / name, _sealed(_content(parts, pairs, keys), keys))
-    shutil.rmtree(live)
+    spent = live.with_name(live.name + _SPENT)
+    live.replace(spent)  # at once: segments removed one by one would leave half a call to be finished again
+    shutil.rmtree(spent)
     return Finished(recording_id, name, wav.size(pairs), pairs // SAMPLES_PER_MS, key_id)
 
 
@@ -142,3 +145,9 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def remove_spent(folder: Path) -> None:
+    """Remove what a crash left of segments that have been finished; `folder` is that of all live ones."""
+    for spent in folder.glob(f"*{_SPENT}"):
+        shutil.rmtree(spent, ignore_errors=True)

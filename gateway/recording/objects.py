@@ -19,6 +19,28 @@ from gateway.recording.store import LocalStore, Store, Stored
 _ASK_WITHIN_S = 10.0
 _PUT_WITHIN_S = 600.0  # 460 MB, the longest call there is, at 6 Mbit/s
 _SCHEMES = ("s3", "gs", "az", "memory")
+# What the HTTP client takes, not the vendor's part; put into the latter's place it brings the process down.
+_CLIENT_OPTIONS = frozenset(
+    [
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "default_content_type",
+        "http1_only",
+        "http2_only",
+        "http2_keep_alive_interval",
+        "http2_keep_alive_timeout",
+        "http2_keep_alive_while_idle",
+        "pool_idle_timeout",
+        "pool_max_idle_per_host",
+        "proxy_url",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "randomize_addresses",
+        "timeout",
+        "user_agent",
+    ]
+)
 
 
 def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
@@ -42,9 +64,11 @@ def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
     open_any = cast(Any, from_url)  # its overloads want the scheme known beforehand
     limits: dict[str, Any] = {}
     if scheme != "memory":
+        given = {key.lower(): value for key, value in (options or {}).items()}
+        client = {key: value for key, value in given.items() if key in _CLIENT_OPTIONS}
         limits = {
-            "config": dict(options or {}),
-            "client_options": {"connect_timeout": "5s", "timeout": "60s"},
+            "config": {key: value for key, value in given.items() if key not in _CLIENT_OPTIONS},
+            "client_options": {"connect_timeout": "5s", "timeout": "60s"} | client,
             "retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=8)},
         }
     try:

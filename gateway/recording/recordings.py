@@ -19,7 +19,7 @@ from gateway.errors import RecordingError
 from gateway.recording import names, segments
 from gateway.recording.archive import Archive
 from gateway.recording.encryption import KeyRing
-from gateway.recording.finalise import Finished, finalise
+from gateway.recording.finalise import Finished, finalise, remove_spent
 from gateway.recording.segments import LiveFolder
 from gateway.recording.store import Store
 from gateway.recording.tape import Recorder, Tape
@@ -167,6 +167,7 @@ class Recordings:
         """Return the folders that may be: another process's live ones among them, which it holds."""
         if not self._live.is_dir():
             return []
+        remove_spent(self._live)
         return [path for path in sorted(self._live.iterdir()) if self._may_be_finished(path)]
 
     def _may_be_finished(self, path: Path) -> bool:
@@ -187,8 +188,12 @@ class Recordings:
         """
         if names.check_id(recording_id) in self._folders:
             raise RecordingError("the call is still being recorded; end it first", reason="live")
-        await asyncio.to_thread(shutil.rmtree, self._live / recording_id, ignore_errors=True)
+        await asyncio.to_thread(self._remove_left_behind, recording_id)
         await self.archive.delete(recording_id)
+
+    def _remove_left_behind(self, recording_id: str) -> None:
+        shutil.rmtree(self._live / recording_id, ignore_errors=True)
+        remove_spent(self._live)
 
 
 def _age_s(path: Path) -> float:

@@ -56,7 +56,7 @@ def test_header_is_bound_to_the_pieces() -> None:
 
 
 def test_rotation_seals_with_the_new_key_and_opens_the_old() -> None:
-    """After a rotation old files open as long as their key is in the ring, new ones carry the new key's id."""
+    """After a rotation old files open as long as their key is in the ring, new ones name the new key."""
     before = RING.new_file()
     sealed = before.close(0, b"audio")
     rotated = KeyRing("2027", {"2026": OLD, "2027": NEW})
