@@ -52,8 +52,9 @@ class StreamClock:
         if self._seen_s is None:
             self._zero_s, self._seen_s, self._window_ends_s = zero_s, zero_s, at_s + _WINDOW_S
         elif at_s < self._window_ends_s:
-            self._seen_s = min(self._seen_s, zero_s)
-            self._zero_s = min(self._zero_s, zero_s)
+            if zero_s < self._seen_s:
+                self._seen_s = zero_s
+                self._zero_s = min(self._zero_s, zero_s)
         else:
             self._zero_s, self._seen_s = min(self._seen_s, zero_s), zero_s
             self._window_ends_s = at_s + _WINDOW_S
@@ -70,15 +71,20 @@ class _Side:
         self.base = 0  # the first sample that has not left
         self.end = 0  # behind the last sample that was ever put
         self._starts: list[int] = []
-        self._spans: list[bytes] = []
+        self._spans: list[bytearray] = []
 
     def put(self, at: int, audio: bytes) -> int:
         """Put audio where nothing is yet; return how many samples found no room."""
+        last_end = self._starts[-1] + len(self._spans[-1]) if self._starts else self.base
+        if self._starts and at == last_end:  # nearly always: it follows
+            self._spans[-1] += audio
+            self.end = max(self.end, at + len(audio))
+            return 0
         refused = 0
         if at < self.base:
             refused = min(self.base - at, len(audio))
             at, audio = self.base, audio[refused:]
-        if not self._starts or at >= self._starts[-1] + len(self._spans[-1]):
+        if at >= last_end:
             self._insert(len(self._starts), at, audio)
             return refused
         while audio:  # between others: fill the holes, one at a time
@@ -95,7 +101,7 @@ class _Side:
     def _insert(self, place: int, at: int, audio: bytes) -> None:
         if audio:
             self._starts.insert(place, at)
-            self._spans.insert(place, audio)
+            self._spans.insert(place, bytearray(audio))
             self.end = max(self.end, at + len(audio))
 
     def cut(self, at: int) -> int:
@@ -111,7 +117,7 @@ class _Side:
         self.end = min(self.end, max(at, self.base))
         return gone
 
-    def take(self, until: int) -> bytes:
+    def take(self, until: int) -> bytearray:
         """Let out all up to a sample, silence where nothing was put."""
         out = bytearray(SILENCE) * (until - self.base)
         while self._starts and self._starts[0] < until:
@@ -122,7 +128,7 @@ class _Side:
                 self._starts.insert(0, until)
                 self._spans.insert(0, span[len(head) :])
         self.base = until
-        return bytes(out)
+        return out
 
 
 @dataclass(slots=True)

@@ -52,6 +52,7 @@ def test_cut_at_any_byte_it_still_reads(tmp_path: Path, keys: KeyRing | None) ->
     path = written(tmp_path, keys, *parts)
     content = path.read_bytes()
 
+    found = b""
     for length in range(len(content) + 1):
         path.write_bytes(content[:length])
         found = b"".join(segments.read(path, keys))
