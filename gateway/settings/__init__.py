@@ -6,6 +6,7 @@ from gateway.settings.printout import describe, example_toml
 from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
+    DatabaseSettings,
     LogSettings,
     ToolSettings,
     TwilioSettings,
@@ -16,6 +17,7 @@ from gateway.settings.sources import load
 __all__ = [
     "AudioSettings",
     "CallSettings",
+    "DatabaseSettings",
     "LogSettings",
     "Settings",
     "ToolSettings",

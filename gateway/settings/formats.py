@@ -58,6 +58,21 @@ def _service_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
+def _database_url(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    scheme, separator, rest = text.partition("://")
+    if not text.isprintable() or " " in text:
+        raise ValueError("holds a space or a control character; was it pasted whole?")
+    if scheme == "sqlite" and rest.strip("/") and not rest.endswith(":memory:"):
+        return value
+    if scheme in {"postgres", "postgresql"} and rest.partition("/")[2]:
+        return value
+    raise ValueError(
+        f"{'must be' if separator else 'is no URL: it must be'} sqlite:///FILE or "
+        "postgresql://USER:PASSWORD@HOST/NAME"
+    )
+
+
 def _webhook_url(value: str) -> str:
     _split(value)
     return value
@@ -90,6 +105,9 @@ ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
 """http or https to any host, a query allowed, no user name or password in it."""
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+"""A SQLite file or a PostgreSQL database; a secret, since it may hold a password."""
 
 AccountSid = Annotated[str, AfterValidator(_account_sid)]
 AgentId = Annotated[str, AfterValidator(_agent_id)]

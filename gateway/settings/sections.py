@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.settings.formats import AccountSid, AgentId, Secret, ServiceUrl, WebhookUrl
+from gateway.settings.formats import AccountSid, AgentId, DatabaseUrl, Secret, ServiceUrl, WebhookUrl
 
 
 class Section(BaseModel):
@@ -137,6 +137,22 @@ class ToolSettings(Section):
     deadline_s: float = Field(
         default=5.0, gt=0, le=60, description="seconds one tool call may take, connecting included"
     )
+
+
+class DatabaseSettings(Section):
+    """Where records are kept."""
+
+    url: DatabaseUrl | None = Field(
+        default=None,
+        description="where records are kept: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; "
+        "unset: the file gateway.db in the working directory; a secret",
+        examples=["postgresql://gateway:your-password@db.example.com/gateway"],
+    )
+
+    @property
+    def effective_url(self) -> str:
+        """The URL in force, plain."""
+        return "sqlite:///gateway.db" if self.url is None else self.url.get_secret_value()
 
 
 class LogSettings(Section):

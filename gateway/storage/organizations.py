@@ -31,6 +31,16 @@ class Organizations:
                 }
                 await connection.execute(sa.insert(_memberships).values(row))
 
+    async def add_first(self, organization: Organization) -> bool:
+        """Add the very first one; False when there is any. Of nodes that start together, one adds it."""
+        first = organization.id  # the same on every node, so that their inserts collide
+        row = self._database.insert(_table).values(values_of(organization)).on_conflict_do_nothing()
+        others = sa.exists().where(_table.c.id != first)
+        async with self._database.writing() as connection:
+            if (await connection.execute(sa.select(others))).scalar_one():
+                return False
+            return (await connection.execute(row)).rowcount == 1
+
     async def find(self, organization_id: str) -> Organization | None:
         """Return one."""
         async with self._database.reading() as connection:

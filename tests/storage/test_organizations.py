@@ -1,7 +1,10 @@
 """Organizations on both engines."""
 
+import asyncio
+
+from gateway.storage.database import Database
 from gateway.storage.organizations import Organizations
-from tests.tenants import NOW, Tenant, after
+from tests.tenants import NOW, Tenant, after, organization
 
 
 async def test_organization_is_found_as_it_was_added(acme: Tenant) -> None:
@@ -43,3 +46,14 @@ async def test_old_webhook_secret_stays_beside_the_new(acme: Tenant) -> None:
     assert found.webhook_secret == "whsec_new"
     assert found.previous_webhook_secret == acme.organization.webhook_secret
     assert found.webhook_secret_changed_at == after(5)
+
+
+async def test_first_organization_is_added_once(database: Database) -> None:
+    """Of nodes that start together on an empty database one adds it, and none does ever after."""
+    organizations, first = Organizations(database), organization("First")
+    async with asyncio.TaskGroup() as group:
+        starts = [group.create_task(organizations.add_first(first)) for _ in range(8)]
+
+    assert sum(start.result() for start in starts) == 1
+    assert await organizations.list_all() == [first]
+    assert not await organizations.add_first(organization("Second"))
