@@ -1,4 +1,4 @@
-"""Run a statement and read its rows as values. PURE but for the connection it is given."""
+"""Run a statement on a connection and read its rows as values."""
 
 from dataclasses import fields
 from typing import Any

@@ -72,6 +72,16 @@ class Sessions:
         async with self._database.reading() as connection:
             return await fetch_one(connection, Session, statement)
 
+    async def move(self, token_hash: str, organization_id: str) -> bool:
+        """Let a user work in another organization from now on."""
+        statement = (
+            sa.update(_sessions)
+            .where(_sessions.c.token_hash == token_hash)
+            .values(organization_id=organization_id)
+        )
+        async with self._database.writing() as connection:
+            return await changed(connection, statement) == 1
+
     async def end(self, token_hash: str) -> bool:
         """Sign out."""
         async with self._database.writing() as connection:

@@ -99,6 +99,22 @@ async def test_session_lives_until_it_expires_or_ends(acme: Tenant) -> None:
     assert await sessions.find("b", NOW) == begun[1]
 
 
+async def test_session_moves_to_another_organization(acme: Tenant, rival: Tenant) -> None:
+    """A user who belongs to several works in one at a time."""
+    sessions = Sessions(acme.database)
+    user_id = await join(acme.database, acme.id, person())
+    begun = Session(
+        token_hash="a", user_id=user_id, organization_id=acme.id, created_at=NOW, expires_at=after(60)
+    )
+    await sessions.begin(begun)
+
+    assert await sessions.move("a", rival.id)
+    assert not await sessions.move("absent", rival.id)
+    moved = await sessions.find("a", NOW)
+    assert moved is not None
+    assert moved.organization_id == rival.id
+
+
 async def test_first_owner_belongs_at_once(acme: Tenant) -> None:
     """Whoever makes an organization is its first member."""
     ada = await join(acme.database, acme.id, person())
