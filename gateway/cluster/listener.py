@@ -79,19 +79,18 @@ class Listener:
 
     async def _listen(self) -> None:
         """Listen on one connection until it breaks."""
-        channels = self._server.listener()
+        self._left.clear()
+        wanted = dict(self._takers)
         try:
-            self._left.clear()
-            wanted = dict(self._takers)
-            await channels.subscribe(*wanted)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._hear(channels))
-                group.create_task(self._follow_wishes(channels, wanted))
-        except* _BROKEN as group_fault:
-            raise group_fault.exceptions[0] from None
+            async with self._server.channels() as channels:
+                await channels.subscribe(*wanted)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._hear(channels))
+                    group.create_task(self._follow_wishes(channels, wanted))
+        except* _BROKEN as faults:
+            raise faults.exceptions[0] from None
         finally:
             self.connected = False
-            await channels.aclose()
 
     async def _hear(self, channels: Any) -> None:
         asked = False

@@ -5,12 +5,20 @@ count, which contains what it let through before. For one window after the serve
 one count follows on the other, more than the limit may pass, but never twice as much; else it holds.
 """
 
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from redis.asyncio import Redis
+
 from gateway.cluster.inprocess import LocalLimits
 from gateway.cluster.interface import RateDecision
 from gateway.cluster.server import Server
 from gateway.errors import ClusterError
 
-_WITHIN_S = 0.25
+_WITHIN_S = 0.5
+_BATCH = 200
 
 # The list holds the times (µs) of the last `limit` requests that were allowed, newest first: one more is
 # allowed when the oldest of them has left the window. How many are in it is found by halving.
@@ -41,8 +49,21 @@ return {allowed, low, string.format('%.0f', first + window - now)}
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A request that waits for the server's word."""
+
+    key: str
+    limit: int
+    window_s: float
+    decided: asyncio.Future[RateDecision]
+
+
 class RemoteLimits:
     """Lives as long as the process.
+
+    Requests that come while the server is being asked are asked together next: a burst costs a few round
+    trips, and nobody's deadline runs while he waits for a connection.
 
     Args:
         server: between the nodes.
@@ -53,18 +74,63 @@ class RemoteLimits:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._script = server.script(_HIT)
         self._here = LocalLimits()
+        self._waiting: list[_Hit] = []
+        self._some = asyncio.Event()
+        self._running = False
         self.nodes = 1
 
     async def hit(self, key: str, *, limit: int, window_s: float = 60.0) -> RateDecision:
         """Count a request over all nodes, or here alone while the server is away."""
+        hit = _Hit(key, limit, window_s, asyncio.get_running_loop().create_future())
+        if self._running:
+            self._waiting.append(hit)
+            self._some.set()
+        else:
+            self._decide_alone([hit])
+        return await hit.decided
+
+    async def run(self) -> None:
+        """Ask the server; ends by being cancelled. Without it each request is decided here alone."""
+        batch: list[_Hit] = []
+        self._running = True
         try:
-            allowed, used, reset_us = await self._script.run(
-                [self._server.key("limit", key)], [limit, round(window_s * 1_000_000)], _WITHIN_S
-            )
+            while True:
+                await self._some.wait()
+                self._some.clear()
+                while self._waiting:
+                    batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                    await self._decide(batch)
+        finally:
+            self._running = False
+            self._decide_alone([hit for hit in batch + self._waiting if not hit.decided.done()])
+
+    async def _decide(self, batch: list[_Hit]) -> None:
+        try:
+            answers = await self._server.ask(partial(self._ask, batch), _WITHIN_S)
         except ClusterError:
-            return self._here.count(key, limit=max(1, limit // self.nodes), window_s=window_s)
-        if allowed:
-            self._here.book(key, window_s=window_s)
-        return RateDecision(bool(allowed), limit, max(0, limit - used), int(reset_us) / 1_000_000)
+            self._decide_alone(batch)
+            return
+        for hit, (allowed, used, reset_us) in zip(batch, answers, strict=True):
+            if allowed:
+                self._here.book(hit.key, window_s=hit.window_s)
+            remaining = max(0, hit.limit - used)
+            _tell(hit, RateDecision(bool(allowed), hit.limit, remaining, int(reset_us) / 1_000_000))
+
+    async def _ask(self, batch: list[_Hit], client: Redis) -> list[Any]:
+        script = client.register_script(_HIT)
+        async with client.pipeline(transaction=False) as pipeline:
+            for hit in batch:
+                arguments = [hit.limit, round(hit.window_s * 1_000_000)]
+                await script(keys=[self._server.key("limit", hit.key)], args=arguments, client=pipeline)
+            return list(await pipeline.execute())
+
+    def _decide_alone(self, batch: list[_Hit]) -> None:
+        for hit in batch:
+            share = max(1, hit.limit // self.nodes)
+            _tell(hit, self._here.count(hit.key, limit=share, window_s=hit.window_s))
+
+
+def _tell(hit: _Hit, decision: RateDecision) -> None:
+    if not hit.decided.done():
+        hit.decided.set_result(decision)

@@ -1,7 +1,8 @@
 """The server between the nodes: a Redis or Valkey, asked with a deadline, and left alone while it is away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -11,6 +12,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from gateway.errors import ClusterError, ConfigError
+from gateway.telemetry.log import get_logger
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -54,10 +58,16 @@ class Server:
         """Return the name of a key or channel."""
         return ":".join((self._prefix, *parts))
 
-    def listener(self) -> Any:
-        """Return a new connection that listens to channels; its owner closes it."""
+    @asynccontextmanager
+    async def channels(self) -> AsyncIterator[Any]:
+        """Give a new connection that can listen to channels."""
         client: Redis = Redis.from_url(self._url, **_limits())
-        return client.pubsub()
+        channels: Any = client.pubsub()
+        try:
+            yield channels
+        finally:
+            await channels.aclose()
+            await client.aclose()
 
     async def ask(self, question: Callable[[Redis], Awaitable[T]], within_s: float = ASK_WITHIN_S) -> T:
         """Ask the server something.
@@ -71,8 +81,10 @@ class Server:
         try:
             async with asyncio.timeout(within_s):
                 return await question(self._client)
-        except ResponseError:
-            raise  # it is there, and does not like the question: a bug, or a server of another kind
+        except ResponseError as fault:  # a replica during a failover, no memory left, no such command
+            code = str(fault).partition(" ")[0]
+            log.error("cluster_refused", code=code)
+            raise ClusterError(f"the cluster's server refused ({code})", reason="unavailable") from None
         except (RedisError, OSError, TimeoutError) as fault:
             self._rest_until = asyncio.get_running_loop().time() + _REST_S
             kind = type(fault).__name__

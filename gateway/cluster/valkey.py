@@ -59,7 +59,7 @@ class ValkeyCluster:
         """Keep in touch: listen, send, carry out commands, be counted; ends by being cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for work in (self._listener, self.events, self.commands):
+                for work in (self._listener, self.events, self.commands, self.limits):
                     group.create_task(work.run())
                 group.create_task(self._be_counted())
         finally:
