@@ -6,6 +6,7 @@ from gateway.settings.printout import describe, example_toml
 from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
+    DatabaseSettings,
     LogSettings,
     MetricsSettings,
     ToolSettings,
@@ -17,6 +18,7 @@ from gateway.settings.sources import environment, load
 __all__ = [
     "AudioSettings",
     "CallSettings",
+    "DatabaseSettings",
     "LogSettings",
     "MetricsSettings",
     "Settings",

@@ -58,6 +58,21 @@ def _service_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
+def _database_url(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    scheme, separator, rest = text.partition("://")
+    if not text.isprintable() or " " in text:
+        raise ValueError("holds a space or a control character; was it pasted whole?")
+    if scheme == "sqlite" and rest.strip("/") and not rest.endswith(":memory:"):
+        return value
+    if scheme in {"postgres", "postgresql"} and rest.partition("/")[2]:
+        return value
+    raise ValueError(
+        f"{'must be' if separator else 'is no URL: it must be'} sqlite:///FILE or "
+        "postgresql://USER:PASSWORD@HOST/NAME"
+    )
+
+
 def _file_path(value: str) -> str:
     if not value or "\0" in value:
         raise ValueError("is no path")
@@ -91,6 +106,9 @@ ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 FilePath = Annotated[str, AfterValidator(_file_path)]
 """Path of a file; a relative one starts at the folder of the TOML file that names it, else where we run."""
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+"""A SQLite file or a PostgreSQL database; a secret, since it may hold a password."""
 
 AccountSid = Annotated[str, AfterValidator(_account_sid)]
 AgentId = Annotated[str, AfterValidator(_agent_id)]

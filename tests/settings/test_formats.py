@@ -7,6 +7,7 @@ from gateway.settings.formats import (
     AccountSid,
     AgentId,
     FilePath,
+    DatabaseUrl,
     Secret,
     ServiceUrl,
     is_loopback,
@@ -17,6 +18,7 @@ SERVICE_URL: TypeAdapter[str] = TypeAdapter(ServiceUrl)
 FILE_PATH: TypeAdapter[str] = TypeAdapter(FilePath)
 ACCOUNT_SID: TypeAdapter[str] = TypeAdapter(AccountSid)
 AGENT_ID: TypeAdapter[str] = TypeAdapter(AgentId)
+DATABASE_URL: TypeAdapter[SecretStr] = TypeAdapter(DatabaseUrl)
 SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
 
 
@@ -156,3 +158,39 @@ def test_secret_hides_itself() -> None:
 
     assert "hunter2" not in f"{secret!r} {secret}"
     assert secret.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///gateway.db",
+        "sqlite:////var/lib/gateway/gateway.db",
+        "postgres://user@host/name",
+        "postgresql://user:p%40ss@host:5432/name?sslmode=require",
+        "postgresql:///name?host=/run/postgresql",
+    ],
+)
+def test_databases_that_can_be_opened_are_taken(url: str) -> None:
+    """A file or a named database on a server, as written."""
+    assert DATABASE_URL.validate_python(url).get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    ("url", "fragment"),
+    [
+        ("gateway.db", "is no URL: it must be sqlite:///FILE"),
+        ("sqlite://", "must be sqlite:///FILE"),
+        ("sqlite:///", "must be sqlite:///FILE"),
+        ("sqlite:///:memory:", "must be sqlite:///FILE"),
+        ("postgresql://user:canary@host", "must be sqlite:///FILE"),
+        ("mysql://user:canary@host/name", "or postgresql://USER"),
+        ("postgresql://user:canary word@host/name", "pasted whole"),
+        ("postgresql://user:canary\n@host/name", "pasted whole"),
+    ],
+)
+def test_databases_that_cannot_are_refused_unseen(url: str, fragment: str) -> None:
+    """The refusal says what is needed and repeats no password."""
+    said = refusal(DATABASE_URL, url)
+
+    assert fragment in said
+    assert "canary" not in said
