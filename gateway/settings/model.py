@@ -11,7 +11,17 @@ from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 
 from gateway.errors import ConfigError
-from gateway.settings.formats import DatabaseUrl, FilePath, Secret, ServiceUrl, is_loopback, url_host
+from gateway.settings.control import ApiSettings, ClusterSettings, OutboundSettings, RecordingSettings
+from gateway.settings.formats import (
+    ClusterUrl,
+    DatabaseUrl,
+    FilePath,
+    RecordingKeys,
+    Secret,
+    ServiceUrl,
+    is_loopback,
+    url_host,
+)
 from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
@@ -75,6 +85,10 @@ class Settings(Section):
     tools: ToolSettings = ToolSettings()
     metrics: MetricsSettings = MetricsSettings()
     database: DatabaseSettings = DatabaseSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    recordings: RecordingSettings = RecordingSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -150,7 +164,7 @@ class Key:
 
     @property
     def secret(self) -> bool:
-        return bool({Secret, DatabaseUrl} & set(get_args(self.field.annotation)))
+        return bool({Secret, DatabaseUrl, ClusterUrl, RecordingKeys} & set(get_args(self.field.annotation)))
 
     @property
     def path(self) -> bool:

@@ -127,6 +127,8 @@ def test_only_secrets_are_secret() -> None:
         "vatel.api_key",
         "twilio.auth_token",
         "database.url",
+        "cluster.url",
+        "recordings.keys",
     ]
 
 
