@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.records import (
     AgentJoined,
+    AgentResponded,
     CallEnded,
     Happening,
     Interrupted,
@@ -25,6 +26,7 @@ KINDS: dict[type[Happening], str] = {
     ToolAsked: "tool_asked",
     ToolRun: "tool_run",
     Interrupted: "interrupted",
+    AgentResponded: "agent_responded",
     StateChanged: "state",
     KeyPressed: "key",
     StreamLost: "stream_lost",

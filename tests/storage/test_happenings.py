@@ -7,6 +7,7 @@ import pytest
 
 from gateway.records import (
     AgentJoined,
+    AgentResponded,
     CallEnded,
     Happening,
     Interrupted,
@@ -26,6 +27,7 @@ EVERY: list[Happening] = [
     ToolAsked("t1", "book", {"day": "monday"}),
     ToolRun("t1", "book", "ok", 120, "done"),
     Interrupted(3.0, 400),
+    AgentResponded(3.5, 640),
     StateChanged(0.1, "talking"),
     KeyPressed(4.0, "7"),
     StreamLost(5.0, LOST, {"frames": 2}),
