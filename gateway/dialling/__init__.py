@@ -1,1 +1,1 @@
-"""Calls before their talk: which agent answers a ring, placing calls for tasks, and what Twilio tells of both."""
+"""Calls before their talk: who answers a ring, placing calls for tasks, and what Twilio tells of both."""

@@ -100,6 +100,13 @@ class Numbers:
         async with self._database.writing() as connection:
             return await changed(connection, statement) == 1
 
+    async def find(self, dialled: str) -> Number | None:
+        """Return the one that was dialled, whoever's it is, even if its agent is disabled."""
+        async with self._database.reading() as connection:
+            return await fetch_one(
+                connection, Number, sa.select(_numbers).where(_numbers.c.number == dialled)
+            )
+
     async def route(self, dialled: str) -> Agent | None:
         """Return the enabled agent that answers a dialled number, of whatever organization."""
         statement = (

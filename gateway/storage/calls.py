@@ -90,6 +90,11 @@ class Calls:
         async with self._database.reading() as connection:
             return await fetch_one(connection, Call, statement)
 
+    async def find_by_id(self, call_id: str) -> Call | None:
+        """Return one by its id alone, whoever's it is: for Twilio's signed requests."""
+        async with self._database.reading() as connection:
+            return await fetch_one(connection, Call, sa.select(_table).where(_table.c.id == call_id))
+
     async def find_by_sid(self, call_sid: str) -> Call | None:
         """Return the one that Twilio knows by a SID, whoever's it is: for Twilio's signed requests."""
         async with self._database.reading() as connection:

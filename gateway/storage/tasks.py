@@ -87,12 +87,18 @@ class Tasks:
             return await _start(connection, call)
 
     async def claim_due(
-        self, now: datetime, limit: int, new_call: Callable[[Task], NewCall]
+        self,
+        now: datetime,
+        limit: int,
+        new_call: Callable[[Task], NewCall],
+        *,
+        only: Callable[[Task], bool] | None = None,
     ) -> list[tuple[Task, Call]]:
         """Start tasks that are due, highest priority first, then the longest overdue.
 
         Args:
             new_call: makes the call of a task; called within the transaction, so it must be quick.
+            only: which of them may be; the others stay.
 
         Returns:
             The tasks as they were, each with its call to place; no other node gets them.
@@ -107,6 +113,8 @@ class Tasks:
         started = []
         async with self._database.writing() as connection:
             for task in await fetch_all(connection, Task, due):
+                if only is not None and not only(task):
+                    continue
                 call = await _start(connection, new_call(task))
                 if call is not None:
                     started.append((task, call))
