@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from gateway.audio.heard import BYTES_PER_MS, TurnHeard
+from gateway.audio.heard import BYTES_PER_MS, BYTES_PER_SECOND, TurnHeard
 from gateway.bridge import events as on
 from gateway.bridge.media import Cleared, Downlink, Ours
 from gateway.errors import CallerProtocolError
+from gateway.recording.tape import Recorder
 from gateway.twilio.messages import Dtmf, Media, Stop, TwilioMessage
 from gateway.twilio.protocol import MarkReturned, MediaStream
 from gateway.twilio.socket import SocketClosed
@@ -79,6 +80,7 @@ class CallerLeg:
         socket: the open media socket.
         downlink: the agent → caller chain.
         now: the clock.
+        recorder: takes down what the caller says and hears; None when the call is not recorded.
 
     Attributes:
         downlink: the agent → caller chain.
@@ -86,11 +88,18 @@ class CallerLeg:
     """
 
     def __init__(
-        self, stream: MediaStream, socket: CallerSocket, downlink: Downlink, now: Callable[[], float]
+        self,
+        stream: MediaStream,
+        socket: CallerSocket,
+        downlink: Downlink,
+        now: Callable[[], float],
+        recorder: Recorder | None = None,
     ) -> None:
         self._stream = stream
         self._socket = socket
         self._now = now
+        self._recorder = recorder
+        self._lag_s = 0.0  # of the ear behind our clock: as it was when the line was last idle
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
         self._stall = _Stall()
@@ -99,6 +108,7 @@ class CallerLeg:
 
     async def listen(self, listener: CallerListener) -> None:
         """Read until the leg ends; the last thing reported is a ``CallerLeft``."""
+        recorder = self._recorder
         while True:
             received = await self._socket.receive()
             if isinstance(received, SocketClosed):
@@ -113,6 +123,8 @@ class CallerLeg:
                     return
                 continue
             if type(message) is Media:
+                if recorder is not None:
+                    recorder.caller(message.payload, message.timestamp_ms, self._now())
                 listener.caller_audio(message.payload)
             elif message is not None and self._dispatch(message, listener):
                 return
@@ -141,7 +153,7 @@ class CallerLeg:
         """Take agent audio (PCM16, 24 kHz) of a turn and send what is due; False when none will be heard."""
         pushed = self.downlink.push(turn_id, audio, self._now(), final=final)
         if pushed == "cuts_in":
-            self._socket.send(self._stream.clear(), urgent=True)
+            self._void_sent()
         self.pump(self._now())
         return pushed != "nothing"
 
@@ -153,14 +165,21 @@ class CallerLeg:
     def hush(self) -> None:
         """Stop the comfort at once."""
         if self.downlink.hush(self._now()):
-            self._socket.send(self._stream.clear(), urgent=True)
+            self._void_sent()
 
     def clear(self, *, tell: bool = True, keep_keys: bool = False) -> Cleared:
         """Drop what the caller has not heard, here and, unless the stream is over anyhow, at Twilio."""
         cleared = self.downlink.clear(self._now(), keep_keys=keep_keys)
-        if tell and cleared.voided:
-            self._socket.send(self._stream.clear(), urgent=True)
+        if cleared.voided:
+            self._void_sent(tell=tell)
         return cleared
+
+    def _void_sent(self, *, tell: bool = True) -> None:
+        """Take back what was sent and not heard."""
+        if self._recorder is not None:
+            self._recorder.cleared(self._now() + self._lag_s)
+        if tell:
+            self._socket.send(self._stream.clear(), urgent=True)
 
     def hold(self, held: bool) -> None:
         """Send no more audio for now, or go on where that stopped."""
@@ -174,17 +193,32 @@ class CallerLeg:
 
     def pump(self, now: float) -> None:
         """Send what is due."""
+        heard_from = self._heard_from(now)
         for item in self.downlink.pop_due(now):
             if isinstance(item, bytes):
-                if self._socket.send(self._stream.play(item)):
-                    self._stall.took()
-                else:
-                    self.dropped += 1
-                    self._stall.refused(now)
+                self._send(item, heard_from, now)
+                heard_from += len(item) / BYTES_PER_SECOND
                 continue
             self._socket.send(self._stream.mark(item.name), urgent=True)
             if item.name == self._last_mark:
                 self._give_up_on_mark_at = max(now, self.downlink.playout.horizon) + _MARK_GRACE_S
+
+    def _heard_from(self, now: float) -> float:
+        """Return when the ear will hear what is sent now; within a spurt, right behind what it hears."""
+        horizon = self.downlink.playout.horizon
+        if horizon > now:
+            return horizon + self._lag_s
+        self._lag_s = self.downlink.playout.ledger.lag_s
+        return now + self._lag_s
+
+    def _send(self, piece: bytes, heard_from: float, now: float) -> None:
+        if not self._socket.send(self._stream.play(piece)):
+            self.dropped += 1
+            self._stall.refused(now)
+            return
+        self._stall.took()
+        if self._recorder is not None:
+            self._recorder.agent(piece, heard_from)
 
     def overdue(self, now: float) -> on.Event | None:
         """Return what the clock alone says by now: all must have been heard, or the peer takes nothing."""
@@ -201,6 +235,11 @@ class CallerLeg:
         if audio is None or mark is None:
             return mark if audio is None else audio
         return min(audio, mark)
+
+    @property
+    def pieces_sent(self) -> int:
+        """How many pieces of audio have left for the caller."""
+        return self.downlink.playout.counters.pieces
 
     def counters(self) -> dict[str, int | float]:
         """Return what was counted on both directions of the leg, by name; bad messages by reason as well."""

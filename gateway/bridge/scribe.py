@@ -9,6 +9,7 @@ from gateway.journal import Journal
 from gateway.records import (
     OUTLIVED,
     AgentJoined,
+    AgentResponded,
     CallEnded,
     CallInfo,
     Ending,
@@ -84,6 +85,10 @@ class Scribe:
         if interrupted:
             self.interruptions += 1
             self._append(Interrupted(self._at_s(), cleared.dropped_ms))
+
+    def responded(self, latency_ms: int) -> None:
+        """Write down that the agent's answer set in, and how long the caller waited for it."""
+        self._append(AgentResponded(self._at_s(), latency_ms))
 
     def key(self, digit: str) -> None:
         """Write down a key."""
