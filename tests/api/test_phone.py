@@ -12,7 +12,7 @@ from gateway.records import CallEnded, Ending, Reason, Result, StreamLost
 from gateway.vatel import messages as vatel
 from tests.front_door import AGENT_ID, PUBLIC_URL, FrontDoor, Tree, call_sid, form, front_door, sign, verb
 
-HOOKS = ["/twilio/voice", "/twilio/status", "/twilio/stream-status", "/twilio/resume"]
+HOOKS = ["/twilio/voice", "/twilio/status", "/twilio/stream-status", "/twilio/resume", "/twilio/amd"]
 HANG_UP = [verb("Hangup")]
 BUSY = [verb("Reject", {"reason": "busy"})]
 
@@ -184,7 +184,7 @@ async def test_body_beyond_the_limit() -> None:
 
 async def test_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not come in time is not waited for."""
-    monkeypatch.setattr("gateway.api.phone._BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("gateway.api.signed_forms._BODY_TIMEOUT_S", 0.05)
     async with front_door() as door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
         writer.write(b"POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nCall")
