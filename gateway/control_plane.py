@@ -60,6 +60,7 @@ def dial_config(settings: Settings) -> DialConfig:
         calls_per_second=outbound.calls_per_second,
         max_active=outbound.max_active,
         default_vatel_agent_id=settings.vatel.agent_id,
+        with_variables=outbound.with_variables,
     )
 
 

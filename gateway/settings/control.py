@@ -114,6 +114,9 @@ class OutboundSettings(Section):
     attempt_window_s: float = Field(
         default=86_400.0, ge=60, le=31_536_000, description="seconds over which calls to one number count"
     )
+    with_variables: bool = Field(
+        default=False, description="give a task's context_data to the agent's session as variables, too"
+    )
 
     @property
     def prefix_list(self) -> tuple[str, ...]:
