@@ -1,15 +1,19 @@
 """Commands to a live call, from whichever node they come: end it, put its caller through."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from gateway.bridge import events as on
 from gateway.bridge.registry import Registry
+from gateway.bridge.session import CallSession
 from gateway.cluster.interface import Commands
 from gateway.errors import ClusterError
 from gateway.records import CallInfo, Ending, Reason, Result
 
 _RING_TIMEOUT_S = 30
+_ANSWER_S = 4.0  # whoever asks waits for 5
 _ENDED = Ending(Result.COMPLETED, Reason.OPERATOR_ENDED)
 
 
@@ -55,5 +59,12 @@ class Orders:
             session.post(on.OperatorEnded())
         else:
             ring_timeout_s = int(arguments.get("ring_timeout_s", _RING_TIMEOUT_S))
-            await session.transfer(str(arguments["number"]), ring_timeout_s)
+            await _transfer(session, str(arguments["number"]), ring_timeout_s)
         return {}
+
+
+async def _transfer(session: CallSession, number: str, ring_timeout_s: int) -> None:
+    """Have a caller put through; what is not refused soon goes on when whoever asked has their answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ANSWER_S):
+            await session.transfer(number, ring_timeout_s)

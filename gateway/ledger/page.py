@@ -71,12 +71,10 @@ class Page:
         return firm
 
     def _makes_room(self, happening: Happening, firm: bool) -> bool:
-        if isinstance(happening, CallEnded):
-            return True
         lesser = (place for place, (_, waiting) in self._waiting.items() if not is_firm(waiting))
         place = next(lesser, None) if firm else None
         if place is None:
-            return False
+            return isinstance(happening, CallEnded)
         _, dropped = self._waiting.pop(place)
         if isinstance(dropped, TranscriptEntry):
             self._open.pop(dropped.index, None)
