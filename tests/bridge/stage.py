@@ -20,6 +20,7 @@ from gateway.bridge.media import Downlink, Uplink
 from gateway.bridge.session import CallSession
 from gateway.errors import ToolError
 from gateway.journal import Journal, Watcher
+from gateway.recording.tape import Recorder
 from gateway.records import CallEnded, CallInfo, Ending, Happening, TranscriptEntry
 from gateway.tools.controls import CallControls
 from gateway.tools.question import ComfortPlan, Question, ToolOutcome
@@ -332,6 +333,7 @@ class Stage:
         before: str = "",
         streams: int = 0,
         dial: Dial | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.phone = Phone()
         self.agent = Agent().start()
@@ -345,7 +347,7 @@ class Stage:
         stream.receive(twilio.dump_twilio(twilio.Connected()))
         stream.receive(twilio.dump_twilio(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid)))
         downlink = Downlink(make_resampler("soxr", 24_000, 8_000), Playout())
-        self.leg = CallerLeg(stream, self.phone, downlink, self.clock.now)
+        self.leg = CallerLeg(stream, self.phone, downlink, self.clock.now, recorder)
         self.session = CallSession(
             CALL,
             machine=CallMachine(barge_in=barge_in, timers=timers),
