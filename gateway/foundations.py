@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import os
 import secrets
 import socket
@@ -58,6 +59,7 @@ async def foundations(settings: Settings, now: Callable[[], float]) -> AsyncIter
         StorageError: the database cannot be used; with the command to give when its schema is old.
         ConfigError: a URL or a key that cannot be used.
     """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every step, and so would each start
     cluster, recordings = _cluster(settings), _recordings(settings.recordings, now)
     database = Database.open(settings.database.effective_url)
     try:

@@ -162,6 +162,7 @@ class Town:
     Attributes:
         url: of the gateway, as Twilio sees it.
         said: what the agents sent.
+        database_url: where the gateway keeps its records.
         line: between Twilio and the gateway; None unless the town has one that can be cut.
     """
 
@@ -172,6 +173,7 @@ class Town:
     chronicle: Chronicle
     said: list[Said]
     line: Line | None = None
+    database_url: str = ""
 
     async def call(
         self, caller: Caller, options: CallOptions | None = None, limits: Limits | None = None
@@ -232,7 +234,8 @@ async def town(plan: Plan) -> AsyncIterator[Town]:
                 gateway = await stack.enter_async_context(serving(loaded, listener, tools))
                 watcher = watch.enter_context(gateway.journal.watch())
                 keeping = tasks.create_task(chronicle.keep(watcher))
-                yield Town(simulator, sandbox, gateway, url, chronicle, said, line)
+                kept = loaded.database.effective_url
+                yield Town(simulator, sandbox, gateway, url, chronicle, said, line, kept)
             await asyncio.sleep(0)  # the chronicle's last lines are on their way
             keeping.cancel()
     assert not watcher.lost, "the chronicle has holes: what it does not say proves nothing"
