@@ -1,9 +1,11 @@
 """The hands that write the books: one at a time for each call, and none stops for another's trouble."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,13 @@ from gateway.storage.database import Database
 from gateway.storage.rows import CallEvent
 from tests.ledger.bookkeeping import ENDED, JOINED, Outage, call_info, said, until
 from tests.tenants import HUNG_UP, Tenant
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A database on one engine: what is particular to the other is tested with the ledger."""
+    shutil.copy(sqlite_template, tmp_path / "test.db")
+    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 class Desk:
