@@ -23,6 +23,7 @@ from gateway.api.first_start import ALL_SCOPES, create_key
 from gateway.api.passwords import Passwords
 from gateway.api.server import server
 from gateway.cluster.inprocess import LocalLimits
+from gateway.cluster.interface import RateLimits
 from gateway.errors import TwilioApiError
 from gateway.records import Ending, Reason, Result
 from gateway.storage.calls import Calls
@@ -189,6 +190,7 @@ async def control_room(
     requests_per_key: int = 1_000,
     public_url: str | None = "http://gateway.test",
     vatel_agent_id: str | None = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11",
+    limits: RateLimits | None = None,
 ) -> AsyncIterator[ControlRoom]:
     """Open the API; two tenants, each with a key of every scope."""
     clock = [NOW]
@@ -207,7 +209,7 @@ async def control_room(
     )
     plane = ControlPlane(
         database=database,
-        limits=LocalLimits(),
+        limits=limits or LocalLimits(),
         new_call=floor.new_call,
         place_call=floor.place,
         fetch_record=floor.fetch_record,

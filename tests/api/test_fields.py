@@ -1,7 +1,7 @@
 """The kinds of values."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +20,7 @@ from gateway.api.fields import (
     PhoneNumber,
     TimeZone,
     WebhookUrl,
+    Whole,
     left_out,
     listing,
 )
@@ -37,6 +38,8 @@ GOOD: list[tuple[Any, Any, Any]] = [
     (Limit, "100", 100),
     (Limit, 1, 1),
     (Offset, "0", 0),
+    (Annotated[int, Whole], 3.0, 3),
+    (Annotated[int, Whole], -3, -3),
     (Flag, "true", True),
     (Flag, "false", False),
     (Moment, "2026-11-26T12:00:00Z", datetime(2026, 11, 26, 12, tzinfo=UTC)),
@@ -64,6 +67,7 @@ BAD: list[tuple[Any, Any]] = [
     *((TimeZone, value) for value in ("", "Mars/Olympus", "../../etc/passwd", "europe/berlin ", 1)),
     *((Limit, value) for value in ("0", "101", "-1", "", "ten", "1_0", " 5", "5.0", "１", "99999999999")),
     *((Offset, value) for value in ("-1", "1000001", "x")),
+    *((Annotated[int, Whole], value) for value in (1.5, True, "1", None)),
     *((Flag, value) for value in ("yes", "1", "True", "", None)),
     *((Moment, value) for value in (
         "", "tomorrow", "2026-11-26", "2026-11-26T12:00:00", "2026-13-26T12:00:00Z", "2026-02-30T12:00:00Z",
