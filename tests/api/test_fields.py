@@ -109,6 +109,13 @@ def test_moments_are_told_with_milliseconds() -> None:
     assert adapter.dump_python(moment, mode="json") == "2026-11-26T11:00:00.123Z"
 
 
+def test_stored_moments_are_told_as_they_are() -> None:
+    """What comes from the database is a moment already."""
+    moment = datetime(2026, 11, 26, tzinfo=UTC)
+
+    assert TypeAdapter(Moment).validate_python(moment) is moment
+
+
 def test_given_takes_no_more_than_it_knows() -> None:
     """An unknown field, or a value that is nearly right, is refused; what is left out is not set."""
 
