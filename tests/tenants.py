@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from gateway.records import Ending, Reason, Result
 from gateway.storage.agents import Agents
 from gateway.storage.call_events import CallEvents
@@ -181,3 +183,15 @@ async def tenant(database: Database, name: str = "Acme") -> Tenant:
     desk = agent(owner.id)
     await Agents(database).add(desk)
     return Tenant(database, owner, desk)
+
+
+@pytest.fixture
+async def acme(database: Database) -> Tenant:
+    """An organization with an agent, once on each engine."""
+    return await tenant(database)
+
+
+@pytest.fixture
+async def rival(database: Database) -> Tenant:
+    """Another one, that must never get at the first one's."""
+    return await tenant(database, "Rival")

@@ -21,6 +21,7 @@ from gateway.api.fields import (
     Prose,
     Told,
     WebhookUrl,
+    Whole,
     left_out,
     listing,
 )
@@ -32,7 +33,7 @@ from gateway.storage.queries import new_id
 from gateway.storage.rows import Agent, Number
 
 Dialled = Annotated[str, StringConstraints(pattern=r"^[0-9*#]{1,8}$")]
-GapMs = Annotated[int, Field(ge=200, le=10_000)]
+GapMs = Annotated[int, Field(ge=200, le=10_000), Whole]
 
 
 class HangUpRule(Given):
@@ -66,7 +67,9 @@ class WebhookRule(Given):
 
 
 DtmfRule = Annotated[HangUpRule | IgnoreRule | TransferRule | WebhookRule, Field(discriminator="action")]
-DtmfRules = Annotated[dict[Dialled, DtmfRule], Field(max_length=50)]
+DtmfRules = Annotated[
+    dict[Dialled, DtmfRule], Field(max_length=50, json_schema_extra={"additionalProperties": False})
+]
 VoiceSettings = Annotated[dict[str, Any], Field(max_length=50)]
 
 

@@ -1,4 +1,4 @@
-"""The API's description: for programs (``/openapi.json``), for people (``/docs``); nothing comes from elsewhere."""
+"""The API's description: for programs (``/openapi.json``) and for people (``/docs``), all of it from here."""
 
 import json
 from collections.abc import Iterable

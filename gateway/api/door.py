@@ -21,7 +21,7 @@ from gateway.errors import ApiError, GatewayError, StorageError
 
 log = structlog.get_logger()
 
-MOST_BODY_BYTES = 256 * 1024
+MOST_BODY_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 15.0
 _ID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 _BUG = Refusal(500, "Something went wrong here; the request id finds it in our log.", reason="internal_error")

@@ -72,6 +72,11 @@ def _digits(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """Take 3.0 for 3, as JSON Schema does."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _flag(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
@@ -79,7 +84,7 @@ def _flag(value: Any) -> Any:
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
-    PlainSerializer(iso, return_type=str),
+    PlainSerializer(iso, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A moment; RFC 3339 with a zone in, UTC with milliseconds out."""
@@ -104,8 +109,11 @@ WebhookUrl = Annotated[
 """https, a public host name (never an address), no user name, a usual port; checked again when connecting."""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
-Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)]
-Offset = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=1_000_000)]
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
+Offset = Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_digits)]
+Whole = BeforeValidator(_whole)
+"""Marks integers in bodies: JSON has one kind of number."""
+
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Scope = Literal["read", "write", "calls"]
 EventType = Literal["call_started", "call_completed", "call_failed"]

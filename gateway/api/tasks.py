@@ -23,6 +23,7 @@ from gateway.api.fields import (
     TimeZone,
     Told,
     WebhookUrl,
+    Whole,
     left_out,
     listing,
 )
@@ -52,7 +53,7 @@ Status = Literal["pending", "in_progress", "completed", "failed"]
 Machine = Literal["continue", "hang_up", "leave_message"]
 Context = Annotated[dict[str, Any], Field(max_length=200)]
 Events = Annotated[list[EventType], Field(max_length=3)]
-Priority = Annotated[int, Field(ge=-1_000, le=1_000)]
+Priority = Annotated[int, Field(ge=-1_000, le=1_000), Whole]
 EVENTS: tuple[EventType, ...] = ("call_started", "call_completed", "call_failed")
 
 

@@ -6,12 +6,13 @@ told again after every reconnection: what was said meanwhile it has to fetch its
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from gateway.cluster.server import Server
+from gateway.cluster.server import Server, stop_if_cancelled
 from gateway.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -48,6 +49,8 @@ class Listener:
         self._server = server
         self._takers: dict[str, Taker] = {}
         self._left: dict[str, Taker] = {}  # heard until the server has stopped saying it
+        self._asked: dict[str, Taker] = {}  # what this connection was asked to bring
+        self._channels: Any = None
         self._changed = asyncio.Event()
         self.connected = False
 
@@ -65,6 +68,11 @@ class Listener:
 
     async def run(self) -> None:
         """Listen, and come back after every break; ends by being cancelled. Somebody has wanted a channel."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stay_connected())
+            group.create_task(self._follow_wishes())
+
+    async def _stay_connected(self) -> None:
         failures = 0
         while True:
             began = asyncio.get_running_loop().time()
@@ -80,42 +88,48 @@ class Listener:
     async def _listen(self) -> None:
         """Listen on one connection until it breaks."""
         self._left.clear()
-        wanted = dict(self._takers)
-        try:
-            async with self._server.channels() as channels:
-                await channels.subscribe(*wanted)
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._hear(channels))
-                    group.create_task(self._follow_wishes(channels, wanted))
-        except* _BROKEN as faults:
-            raise faults.exceptions[0] from None
-        finally:
-            self.connected = False
+        self._asked.clear()
+        async with self._server.channels() as channels:
+            try:
+                await self._ask_for_changes(channels)
+                self._channels = channels
+                self._changed.set()  # for what was wanted meanwhile
+                await self._hear(channels)
+            finally:
+                self._channels = None
+                self.connected = False
 
     async def _hear(self, channels: Any) -> None:
-        asked = False
+        pinged = False
         while True:
             message = await channels.get_message(timeout=_PING_AFTER_S)
+            stop_if_cancelled()
             if message is not None:
-                asked = False
+                pinged = False
                 self._take(message)
-            elif asked:
+            elif pinged:
                 raise TimeoutError
             else:
-                asked = True
+                pinged = True
                 await channels.ping()
 
-    async def _follow_wishes(self, channels: Any, asked: dict[str, Taker]) -> None:
+    async def _follow_wishes(self) -> None:
         while True:
-            self._changed.clear()
-            wanted = dict(self._takers)
-            if gone := asked.keys() - wanted.keys():
-                await channels.unsubscribe(*gone)
-            # A new taker of a channel that is heard already is to be told so, which the server does again.
-            if new := [channel for channel, taker in wanted.items() if asked.get(channel) is not taker]:
-                await channels.subscribe(*new)
-            asked = wanted
             await self._changed.wait()
+            self._changed.clear()
+            if self._channels is not None:
+                with suppress(*_BROKEN):  # who hears notices it too, and asks for everything again
+                    await self._ask_for_changes(self._channels)
+            stop_if_cancelled()
+
+    async def _ask_for_changes(self, channels: Any) -> None:
+        wanted, asked = dict(self._takers), self._asked
+        self._asked = wanted
+        if gone := asked.keys() - wanted.keys():
+            await channels.unsubscribe(*gone)
+        # A new taker of a channel that is heard already is to be told so, which the server does again.
+        if new := [channel for channel, taker in wanted.items() if asked.get(channel) is not taker]:
+            await channels.subscribe(*new)
 
     def _take(self, message: dict[str, Any]) -> None:
         channel = message["channel"].decode() if message["channel"] else ""

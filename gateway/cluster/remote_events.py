@@ -19,7 +19,7 @@ from gateway.cluster.feed import KEPT, Feed
 from gateway.cluster.hub import KEPT_AFTER_END_S, Hub
 from gateway.cluster.interface import LiveEvent
 from gateway.cluster.listener import Listener, Taker
-from gateway.cluster.server import Server
+from gateway.cluster.server import Server, stop_if_cancelled
 from gateway.errors import ClusterError
 from gateway.telemetry.log import get_logger
 
@@ -115,6 +115,7 @@ class RemoteEvents:
                 except ClusterError:
                     self._put_back(batch)
                     await asyncio.sleep(_RETRY_S)
+                stop_if_cancelled()
 
     def _put_back(self, batch: list[tuple[str, LiveEvent]]) -> None:
         """Keep what was not sent; sent twice it counts once, since the stream refuses a number it has."""
@@ -147,6 +148,7 @@ class RemoteEvents:
                 except ClusterError:
                     self._to_fill.append(following)
                     await asyncio.sleep(_RETRY_S)
+                stop_if_cancelled()
 
     async def _kept(self, following: "_Following") -> list[LiveEvent]:
         if self._following.get(following.call_id) is not following:

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from gateway.cluster.inprocess import LocalLimits
 from gateway.cluster.interface import RateDecision
-from gateway.cluster.server import Server
+from gateway.cluster.server import Server, stop_if_cancelled
 from gateway.errors import ClusterError
 
 _WITHIN_S = 0.5
@@ -101,6 +101,7 @@ class RemoteLimits:
                 while self._waiting:
                     batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
                     await self._decide(batch)
+                    stop_if_cancelled()
         finally:
             self._running = False
             self._decide_alone([hit for hit in batch + self._waiting if not hit.decided.done()])

@@ -125,6 +125,17 @@ class Script:
         return await self._server.ask(question, within_s)
 
 
+def stop_if_cancelled() -> None:
+    """Raise the cancellation that somebody swallowed.
+
+    On Python 3.11 `wait_for`, which the client library uses, loses one that comes with the result: a loop
+    around it, in a task of its own, would go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def _limits() -> dict[str, Any]:
     return {
         "socket_connect_timeout": _CONNECT_WITHIN_S,

@@ -8,7 +8,7 @@ from gateway.cluster.remote_commands import RemoteCommands
 from gateway.cluster.remote_events import RemoteEvents
 from gateway.cluster.remote_leases import RemoteLeases
 from gateway.cluster.remote_limits import RemoteLimits
-from gateway.cluster.server import Server
+from gateway.cluster.server import Server, stop_if_cancelled
 from gateway.errors import ClusterError
 from gateway.telemetry.log import get_logger
 
@@ -72,4 +72,5 @@ class ValkeyCluster:
                 self.limits.nodes = int(await self._present.run(keys, [self.node, LEASE_S]))
             except ClusterError:
                 log.warning("cluster_unavailable")
+            stop_if_cancelled()
             await asyncio.sleep(RENEW_S)

@@ -1,21 +1,15 @@
-"""Every test here that takes ``database`` runs on SQLite and on PostgreSQL."""
+"""Every test here that takes the ``room`` runs on SQLite and on PostgreSQL."""
+
+from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.storage.database import Database
-from tests.databases import database, database_url, postgres, sqlite_template
-from tests.tenants import Tenant, tenant
-
-__all__ = ["database", "database_url", "postgres", "sqlite_template"]
+from tests.control_room import ControlRoom, control_room
 
 
 @pytest.fixture
-async def acme(database: Database) -> Tenant:
-    """An organization with an agent."""
-    return await tenant(database)
-
-
-@pytest.fixture
-async def rival(database: Database) -> Tenant:
-    """Another one, that must never get at the first one's."""
-    return await tenant(database, "Rival")
+async def room(database: Database) -> AsyncIterator[ControlRoom]:
+    """The control API over the database."""
+    async with control_room(database) as opened:
+        yield opened
