@@ -23,7 +23,9 @@ _STORED_WITHIN_S = 10.0
 class TakesNews(Protocol):
     """Where the news of calls is kept: :class:`gateway.dialling.callbacks.Callbacks`."""
 
-    async def status(self, form: Mapping[str, str], call_id: str | None = None) -> None:
+    async def status(
+        self, form: Mapping[str, str], call_id: str | None = None, *, streamless: bool = False
+    ) -> None:
         """Take a status callback."""
 
     async def machine(self, form: Mapping[str, str], call_id: str) -> None:
@@ -45,13 +47,16 @@ class PhoneCallbacks:
     async def status(self, request: web.Request) -> web.Response:
         """Take a call status callback; a final one ends a session that has not noticed."""
         form = await self._forms.read(request)
+        sid = form["CallSid"]
+        session = self._registry.find(sid)
+        streamless = session is None and self._registry.departures.find(sid) is None
         if form.get("CallStatus") in _FINAL_STATUSES:
-            self._registry.release(form["CallSid"], _LEFT)
-            if (session := self._registry.find(form["CallSid"])) is not None:
+            self._registry.release(sid, _LEFT)
+            if session is not None:
                 session.post(on.CallerLeft("hung_up", "status_callback"))
         if self._news is None:
             return web.Response(status=204)
-        return await self._kept(self._news.status(form, request.query.get("call")))
+        return await self._kept(self._news.status(form, request.query.get("call"), streamless=streamless))
 
     async def machine(self, request: web.Request) -> web.Response:
         """Take the result of answering machine detection."""

@@ -7,7 +7,7 @@ import structlog
 
 from gateway.dialling.config import DialConfig
 from gateway.dialling.opening import first_message
-from gateway.dialling.outcomes import met_machine, unanswered
+from gateway.dialling.outcomes import met_machine, over, unanswered
 from gateway.dialling.sids import CallSids
 from gateway.errors import TwilioApiError
 from gateway.storage.agents import Agents
@@ -29,6 +29,7 @@ class Callbacks:
 
     Args:
         twilio: None without credentials.
+        node: this process's name.
         now: the wall clock.
     """
 
@@ -39,8 +40,10 @@ class Callbacks:
         sids: CallSids,
         config: DialConfig,
         *,
+        node: str,
         now: Callable[[], datetime],
     ) -> None:
+        self._node = node
         self._calls = Calls(database)
         self._tasks = Tasks(database)
         self._agents = Agents(database)
@@ -49,7 +52,9 @@ class Callbacks:
         self._config = config
         self._now = now
 
-    async def status(self, form: Mapping[str, str], call_id: str | None = None) -> None:
+    async def status(
+        self, form: Mapping[str, str], call_id: str | None = None, *, streamless: bool = False
+    ) -> None:
         """Take a status callback; what tells less than was told before changes nothing.
 
         A call that was not answered ends here. The end of one that was is its node's to say, or, when
@@ -57,6 +62,7 @@ class Callbacks:
 
         Args:
             call_id: from the callback's URL, for a call that we placed.
+            streamless: whether this process knows of no media stream that the call has or had.
 
         Raises:
             StorageError: the database is away; Twilio will be asked about the call later.
@@ -66,8 +72,19 @@ class Callbacks:
             return
         status = form.get("CallStatus", "")
         call = await self._calls.note_phone_status(form["CallSid"], status, self._now())
-        if call is not None and (ending := unanswered(call, status)) is not None:
+        if call is None:
+            return
+        streamless = call.status == "initiated" and self._has_no_stream(call, streamless)
+        ending = over(call, status) if streamless else unanswered(call, status)
+        if ending is not None:
             await self._calls.end(call.id, ending, self._now())
+
+    def _has_no_stream(self, call: Call, streamless: bool) -> bool:
+        """Tell whether a call that did not begin never will, for all that any node knows."""
+        if call.direction == "inbound":
+            # Only the node that answered a ringing call can have its stream.
+            return streamless and call.node == self._node
+        return call.stop_asked_at is not None and call.lease_until is None
 
     async def machine(self, form: Mapping[str, str], call_id: str) -> None:
         """Take the result of answering machine detection, and do what the call's task wants then.

@@ -45,7 +45,7 @@ class Outbound:
         self._twilio = twilio
         self._now = now
         self.sids = CallSids(database, twilio)
-        self.callbacks = Callbacks(database, twilio, self.sids, config, now=now)
+        self.callbacks = Callbacks(database, twilio, self.sids, config, node=node, now=now)
         self._placer = Placer(database, twilio, self.sids, config, node=node, now=now)
         self._settler = Settler(database, twilio, self.sids, now=now, clock=clock)
         able = twilio is not None and config.from_number is not None

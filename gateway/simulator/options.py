@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway.simulator import events, twiml
 from gateway.simulator.pacer import Pacer
@@ -21,6 +22,9 @@ class CallOptions:
         close_code: sent after ``stop``; None is an empty close frame, which servers see as 1005.
         say_s: how long a <Say> or <Play> lasts.
         ring_s: how long an outbound call rings.
+        unanswered: what becomes of an outbound call then, if it is not answered.
+        answered_by: what machine detection, where it is asked for, hears in an outbound call; empty: nothing.
+        detected_by: where that is told; None: nowhere.
         callbacks: the call's status callbacks.
     """
 
@@ -31,6 +35,9 @@ class CallOptions:
     close_code: int | None = None
     say_s: float = 1.0
     ring_s: float = 0.0
+    unanswered: Literal["busy", "no_answer", "unreachable"] | None = None
+    answered_by: str = ""
+    detected_by: str | None = None
     callbacks: CallbackOptions = field(default_factory=CallbackOptions)
 
 
