@@ -1,7 +1,7 @@
 """One socket that watches one call: what it has been told so far, and what it is to be told next."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import ClientError, WSMsgType, web
@@ -83,16 +83,16 @@ class Watch:
     async def run(self) -> Leave:
         """Tell the watcher all there is to tell; return why that ended."""
         async with asyncio.TaskGroup() as group:
-            works = (self._tell_all(), self._listen())
+            works = (self._tell_all, self._listen)
             tasks = [group.create_task(self._until_left(work)) for work in works]
             leave = await self._left
             for task in tasks:
                 task.cancel()
         return leave
 
-    async def _until_left(self, work: Coroutine[None, None, None]) -> None:
+    async def _until_left(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except Leave as leave:
             self.leave(leave)
 
@@ -112,7 +112,7 @@ class Watch:
             await self._catch_up()
             await self._tell(say.status_of(self.call))
             async with asyncio.TaskGroup() as group:
-                following = group.create_task(self._until_left(self._follow()))
+                following = group.create_task(self._until_left(self._follow))
                 over = group.create_task(self._over.wait())
                 await asyncio.wait({following, over}, return_when=asyncio.FIRST_COMPLETED)
                 following.cancel()

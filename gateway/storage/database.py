@@ -7,7 +7,7 @@ the last commit (WAL). ``synchronous=FULL``: what was acknowledged survives powe
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -90,7 +90,7 @@ class Database:
             StorageError: whatever the driver says, in our words.
         """
         with _mapped():
-            async with self._reader.connect() as connection:
+            async with _connected(self._reader) as connection:
                 yield connection
 
     @asynccontextmanager
@@ -101,7 +101,7 @@ class Database:
             StorageError: likewise.
         """
         with _mapped():
-            async with self._my_turn(), self._writer.begin() as connection:
+            async with self._my_turn(), _connected(self._writer) as connection, connection.begin():
                 yield connection
 
     @asynccontextmanager
@@ -133,6 +133,29 @@ class Database:
         """Close every connection."""
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Hold a connection, which is made and given back whole even when whoever asks for it is cancelled.
+
+    Cancelled half-way, a driver would leave a connection open that nobody knows of.
+    """
+    making = asyncio.get_running_loop().create_task(_connect(engine))
+    try:
+        connection = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        with suppress(sa.exc.SQLAlchemyError, OSError):
+            await (await making).close()
+        raise
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(connection.close())
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
 
 
 def _parse(url: str) -> URL:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -305,7 +306,7 @@ async def test_key_that_is_revoked_closes_its_sockets(acme: Tenant, way: str) ->
     """A key that is no longer good lets nobody watch on, nor does a token that was made with it."""
     async with live_room(acme) as room:
         call = await acme.talk()
-        query = {"api_key": room.key_text}
+        query: dict[str, Any] = {"api_key": room.key_text}
         if way == "token of a revoked one":
             query = {"session_token": await room.token(call, real_now() + timedelta(minutes=5))}
         async with room.watch(call.id, **query) as socket:

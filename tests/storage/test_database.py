@@ -1,10 +1,12 @@
 """One database on two engines: transactions, turns, and driver errors in our words."""
 
 import asyncio
+import gc
 import signal
 import sqlite3
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -267,3 +269,22 @@ def test_server_for_tests_leaves_nothing() -> None:
         assert (folder / "data").exists()
 
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_who_is_cancelled_leaves_no_connection_open(database: Database, turns: int) -> None:
+    """Whenever a transaction is cancelled, its connection is given back, and the next one finds its turn."""
+
+    async def work() -> None:
+        async with database.writing() as connection:
+            await connection.execute(sa.select(1))
+
+    task = asyncio.get_running_loop().create_task(work())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(5), database.writing() as connection:
+        assert (await connection.execute(sa.select(1))).scalar_one() == 1
+    gc.collect()  # an open connection that nobody knows of would warn now
