@@ -27,6 +27,9 @@ _RETRY_S = 1.0
 # A call that is taken up by a fresh stream after a crash is live again by then: its recording goes on.
 _RECOVER_AFTER_S = 12.0
 _RECOVER_EVERY_S = 10.0
+# Nobody takes longer to make a WAV, once the call is over.
+_UNFINISHED_FOR_S = 150.0
+_AT_A_TIME = 100
 
 
 class Audio:
@@ -87,6 +90,10 @@ class Audio:
 
     async def _finish(self, call_id: str) -> None:
         await asyncio.wait(self._work.pop(call_id))
+        await self._conclude(call_id)
+
+    async def _conclude(self, call_id: str) -> None:
+        """Make the WAV of a call that is over; a recording that nothing was written of is empty."""
         try:
             finished = await self._recordings.finish(call_id)
         except RecordingError as fault:
@@ -144,9 +151,30 @@ class Audio:
             await asyncio.sleep(_RECOVER_EVERY_S)
 
     async def recover(self) -> None:
-        """Finish what was left behind by now."""
+        """Finish what was left behind by now, and say so of recordings that nothing is left of."""
         for finished in await self._recordings.recover():
             await self._insist(partial(self._book, finished))
+        try:
+            unfinished = await self._unfinished()
+        except StorageError as fault:
+            log.warning("recordings_wait", reason=fault.reason)
+            return
+        for call_id in unfinished:
+            if call_id not in self._work:
+                await self._conclude(call_id)
+
+    async def _unfinished(self) -> list[str]:
+        """Return whose recordings nobody finishes any more, though their calls are over."""
+        recordings, calls = schema.recordings, schema.calls
+        over_before = datetime.now(UTC) - timedelta(seconds=_UNFINISHED_FOR_S)
+        statement = (
+            sa.select(recordings.c.call_id)
+            .join(calls, calls.c.id == recordings.c.call_id)
+            .where(recordings.c.state == "recording", calls.c.ended_at < over_before)
+            .limit(_AT_A_TIME)
+        )
+        async with self._database.reading() as connection:
+            return list((await connection.execute(statement)).scalars())
 
 
 def _row(call_id: str, organization_id: str, created_at: datetime) -> Recording:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from gateway.bridge.registry import Registry
-from gateway.cluster.interface import RENEW_S, Cluster
+from gateway.cluster.interface import LEASE_S, RENEW_S, Cluster
 from gateway.errors import StorageError
 from gateway.journal import Journal
 from gateway.ledger.audio import Audio
@@ -68,7 +68,7 @@ class Ledger:
         keep_recordings_s: float | None = None,
     ) -> None:
         self._calls = Calls(database)
-        self._leases = CallLeases(database, cluster.node)
+        self._leases = CallLeases(database, cluster.node, LEASE_S)
         self._journal = journal
         self._now = now
         self._held: dict[str, Held] = {}
@@ -81,6 +81,7 @@ class Ledger:
             carrier=carrier,
             mine=self._held,
             now=now,
+            lease_s=LEASE_S,
         )
         self._audio = (
             None if recordings is None else Audio(database, recordings, self._spawn, now, keep_recordings_s)

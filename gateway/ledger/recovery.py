@@ -44,6 +44,7 @@ class Recovery:
         carrier: the phone company; None when it cannot be asked.
         mine: the ids of the calls that this process keeps the books of: they are not lost.
         now: seconds, monotonic.
+        lease_s: how long a lease lasts.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Recovery:
         carrier: Carrier | None,
         mine: Container[str],
         now: Callable[[], float],
+        lease_s: float = LEASE_S,
     ) -> None:
         self._events = CallEvents(database)
         self._node = node
@@ -66,6 +68,7 @@ class Recovery:
         self._carrier = carrier
         self._mine = mine
         self._now = now
+        self._lease = timedelta(seconds=lease_s)
         self._seen_at: dict[str, float] = {}
         self._places = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -141,7 +144,7 @@ class Recovery:
         never_came = last is None and call.node == self._node
         at = datetime.now(UTC)
         if call.lease_until is not None:
-            at = min(at, call.lease_until - timedelta(seconds=LEASE_S))
+            at = min(at, call.lease_until - self._lease)
         at_s = 0.0
         if last is not None:
             at, at_s = max(at, last.at), float(last.data.get("at_s") or 0.0)
