@@ -122,6 +122,7 @@ async def serving(
             *(_phone_config(settings), registry, parts.session, clock.now, switchboard, outbound.callbacks)
         )
         plane = control_plane(settings, ground, registry, outbound, vatel)
+        stack.push_async_callback(plane.egress.close)
         await stack.enter_async_context(at_work(*plane.works))
         await _serve_routes([*routes(phone, plane.health), *plane.routes], listener, stack)
         stack.callback(plane.dismiss)

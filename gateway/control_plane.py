@@ -17,14 +17,20 @@ from gateway.api.ratelimit import Limiter
 from gateway.api.recordings import RecordingStreams
 from gateway.api.remote_control import RemoteControl
 from gateway.api.retention import Retention
+from gateway.api.webhook_posts import WebhookPosts
 from gateway.bridge.registry import Registry
 from gateway.dialling.config import DialConfig
 from gateway.dialling.outbound import Outbound
+from gateway.egress.addresses import Allowance
+from gateway.egress.client import Egress
+from gateway.egress.destinations import Policy
 from gateway.foundations import Foundations, Work
 from gateway.settings import Settings
 from gateway.storage.dial_policy import DialPolicy
+from gateway.storage.outbox import Outbox
 from gateway.storage.overview import Overview
 from gateway.vatel.rest import VatelClient
+from gateway.webhooks.deliveries import Deliveries
 
 
 def utc_now() -> datetime:
@@ -40,12 +46,14 @@ class Plane:
         routes: of the API and the live sockets.
         works: what is to go on while it is served.
         dismiss: sends those who watch calls away, before the server stops.
+        egress: reaches the receivers of webhooks; to be closed once the works have ended.
     """
 
     routes: list[web.RouteDef]
     works: tuple[Work, ...]
     dismiss: Callable[[], None]
     health: Health
+    egress: Egress
 
 
 def dial_config(settings: Settings) -> DialConfig:
@@ -113,12 +121,14 @@ def control_plane(
         Limiter(cluster.limits, settings.api.requests_per_minute),
         utc_now,
     )
+    egress = Egress(Policy(Allowance()))
+    posts = WebhookPosts(database, egress)
     works = (
         outbound.run,
         live.run,
+        Deliveries(Outbox(database), posts.send, posts.sign, node=cluster.node).run,
         PostCall(database, records.fetch, cluster.leases, utc_now).run,
         Retention(database, ground.recordings, utc_now).run,
     )
-    return Plane(
-        [*control_routes(plane), *live.routes()], works, live.dismiss, Health(registry, overview.answers)
-    )
+    routes = [*control_routes(plane), *live.routes()]
+    return Plane(routes, works, live.dismiss, Health(registry, overview.answers), egress)
