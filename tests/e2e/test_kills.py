@@ -15,7 +15,7 @@ SEED = 3
 
 @pytest.mark.timeout(90)
 def test_killed_nodes_lose_nothing_that_was_told() -> None:
-    """A handful of kills: an end for each call, no hole or double in its events, all final words, its audio."""
+    """A handful of kills: each call has its one end, its events without hole or double, and its audio."""
     verdict = asyncio.run(kills.run(POINTS, SEED))
 
     assert verdict.faults == []
