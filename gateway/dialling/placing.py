@@ -110,7 +110,7 @@ class Placer:
 
     async def _created(self, call: Call, call_sid: str) -> None:
         try:
-            await self._sids.learn(call.id, call_sid)
+            await self._sids.note(call.id, call_sid)
         except StorageError as error:
             # Twilio's own requests name the call, so that its SID is learned from the next one.
             log.warning("call_sid_not_stored", call_id=call.id, reason=error.reason)

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 _POLL_S = 0.25
 _AFTER_FAILURE_S = 1.0
 _BATCH = 50
+_SIDE_BY_SIDE = 16  # requests under way; more would keep each other from the database
+_TRIES = 30  # at the database, a second apart: less than a call may wait to be asked for
 _SPARE = 150  # other nodes may be claiming the first ones
 
 
@@ -55,6 +57,7 @@ class Scheduler:
         self._clock = clock
         self._permits = 1.0
         self._counted_at = clock()
+        self._places = asyncio.Semaphore(_SIDE_BY_SIDE)
 
     async def run(self) -> None:
         """Place what is due, when it is due; ends by being cancelled."""
@@ -100,17 +103,29 @@ class Scheduler:
         return started
 
     async def place(self, task: Task, call: Call) -> None:
-        """Place a claimed task's call; whatever fails is told by the call's row."""
-        try:
-            agent = await self._agents.find(task.organization_id, task.agent_id)
-            if agent is None or not agent.enabled:
-                await self._placer.give_up(call, "agent_disabled")
-            elif vatel_agent_id(agent, self._config) is None:
-                await self._placer.give_up(call, "no_vatel_agent")
-            else:
-                await self._placer.place(call, task)
-        except GatewayError as error:
-            log.warning("call_not_placed", call_id=call.id, task_id=task.id, reason=error.reason)
+        """Place a claimed task's call; whatever fails is told by the call's row.
+
+        A database that is away is waited for: Twilio was not asked by then.
+        """
+        for _ in range(_TRIES):
+            try:
+                async with self._places:
+                    return await self._place(task, call)
+            except StorageError as error:
+                log.warning("call_waits", call_id=call.id, task_id=task.id, reason=error.reason)
+                await asyncio.sleep(_AFTER_FAILURE_S)
+            except GatewayError as error:
+                log.warning("call_not_placed", call_id=call.id, task_id=task.id, reason=error.reason)
+                return
+
+    async def _place(self, task: Task, call: Call) -> None:
+        agent = await self._agents.find(task.organization_id, task.agent_id)
+        if agent is None or not agent.enabled:
+            await self._placer.give_up(call, "agent_disabled")
+        elif vatel_agent_id(agent, self._config) is None:
+            await self._placer.give_up(call, "no_vatel_agent")
+        else:
+            await self._placer.place(call, task)
 
     async def _room(self) -> int:
         """Return how many calls may be placed now, by the rate of this process and the calls of all."""

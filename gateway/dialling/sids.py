@@ -38,6 +38,14 @@ class CallSids:
             return None
         if known.call_sid is not None:
             return known if known.call_sid == call_sid else None
+        return await self.note(call_id, call_sid)
+
+    async def note(self, call_id: str, call_sid: str) -> Call | None:
+        """Remember the SID of a call that we placed and that has none yet, likewise.
+
+        Raises:
+            StorageError: the database is away.
+        """
         if not await self._note(call_id, call_sid):
             return None
         call = await self._calls.find_by_id(call_id)
