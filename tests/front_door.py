@@ -17,7 +17,8 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.api.health import Health
-from gateway.api.phone import Phone, PhoneConfig
+from gateway.api.phone import Answers, Phone, PhoneConfig
+from gateway.api.phone_callbacks import TakesNews
 from gateway.api.routes import routes
 from gateway.api.server import server
 from gateway.audio.playout import Playout
@@ -221,6 +222,8 @@ async def front_door(
     start_timeout_s: float = 5.0,
     most_unclaimed: int = 200,
     auth_token: str | None = AUTH_TOKEN,
+    switchboard: Answers | None = None,
+    news: TakesNews | None = None,
 ) -> AsyncIterator[FrontDoor]:
     """Open the door; when it closes no call is left and no library has logged an error."""
     clock = Clock(asyncio.get_running_loop())
@@ -258,7 +261,7 @@ async def front_door(
         door.started.put_nowait(door.sessions[-1])
         return door.sessions[-1]
 
-    phone = Phone(config, registry, session, lambda: clock.now() + skew_s[0])
+    phone = Phone(config, registry, session, lambda: clock.now() + skew_s[0], switchboard, news)
     runner = server(routes(phone, Health(registry)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
