@@ -126,15 +126,16 @@ class Switchboard:
 
         A number that belongs to somebody never leads to anybody else, not even while its agent is disabled.
         """
-        if (number := await self._numbers.find(dialled)) is not None:
-            agent = await self._agents.find(number.organization_id, number.agent_id)
-            able = agent is not None and agent.enabled and vatel_agent_id(agent, self._config) is not None
-            return (number.organization_id, agent) if able else None
+        agent = await self._numbers.route(dialled)
+        if agent is not None:
+            able = vatel_agent_id(agent, self._config) is not None
+            return (agent.organization_id, agent) if able else None
+        if await self._numbers.find(dialled) is not None:
+            return None
         organizations = await self._organizations.list_all()
         if not organizations:
             return None
         first = organizations[0]
-        agent = None
         if first.default_agent_id is not None:
             agent = await self._agents.find(first.id, first.default_agent_id)
         if agent is not None and not agent.enabled:

@@ -99,7 +99,7 @@ class CallResource:
         """When it was made; None when Twilio does not say so in words that are understood."""
         try:
             moment = parsedate_to_datetime(self.date_created)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 

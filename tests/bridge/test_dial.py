@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,6 +15,7 @@ from aiohttp import web
 from gateway.bridge.conversation import with_failed_transfer
 from gateway.bridge.dial import Dialer
 from gateway.errors import AgentConnectError, VatelApiError
+from gateway.records import CallInfo, Opening
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.rest import VatelClient
 
@@ -221,3 +223,40 @@ async def test_nobody_there() -> None:
             await dial.dial("")
 
     assert caught.value.reason == "unreachable"
+
+
+def call(agent_id: str = "other-agent", **opening: Any) -> CallInfo:
+    """Return a call that its agent is to begin so."""
+    return CallInfo("id", "CA1", "AC1", "+1", "+2", agent_id, opening=Opening(**opening))
+
+
+async def test_call_has_its_own_agent_and_opening() -> None:
+    """Version, prompt, first words and variables go with the token; what is not given is not sent."""
+    vatel = Vatel()
+    variables = (("name", "Ada"), ("count", "3"))
+    async with dialer(vatel) as dial:
+        full = call(
+            vatel_version_id="v7", prompt="Help Ada.", first_message="Hello Ada.", variables=variables
+        )
+        await (await dial.to(full)("")).close()
+        await (await dial.to(call())("")).close()
+
+    first, second = vatel.asked
+    assert (first["agent_id"], first["version_id"]) == ("other-agent", "v7")
+    assert (first["prompt"], first["first_message"]) == ("Help Ada.", "Hello Ada.")
+    assert first["variables"] == [{"key": "name", "value": "Ada"}, {"key": "count", "value": "3"}]
+    assert not {"version_id", "prompt", "first_message", "variables"} & second.keys()
+
+
+async def test_takeover_goes_on_with_the_calls_own_prompt() -> None:
+    """It is not looked up; the first words are those of a takeover, the variables stay."""
+    vatel = Vatel(prompt="The platform's own.")
+    async with dialer(vatel) as dial:
+        opened = call(prompt="Help Ada.", first_message="Hello Ada.", variables=(("name", "Ada"),))
+        await (await dial.to(opened)("Caller: Hello?")).close()
+
+    prompt = str(vatel.asked[0]["prompt"])
+    assert prompt.startswith("Help Ada.\n")
+    assert prompt.endswith("Caller: Hello?")
+    assert vatel.asked[0]["first_message"] == "Sorry, please go on."
+    assert "variables" in vatel.asked[0]

@@ -125,3 +125,15 @@ async def test_number_has_one_owner(acme: Tenant, rival: Tenant) -> None:
     assert (await numbers.list_page(acme.id, 10, 0)).items == (mine,)
     assert await numbers.remove(acme.id, mine.id)
     assert not await numbers.remove(acme.id, mine.id)
+
+
+async def test_number_is_known_although_its_agent_is_disabled(acme: Tenant) -> None:
+    """It leads nowhere then, but it is somebody's."""
+    numbers = Numbers(acme.database)
+    added = Number(id=an_id(), organization_id=acme.id, number=OURS, agent_id=acme.agent.id, created_at=NOW)
+    await numbers.add(added)
+    await Agents(acme.database).update(acme.id, acme.agent.id, enabled=False)
+
+    assert await numbers.route(OURS) is None
+    assert await numbers.find(OURS) == added
+    assert await numbers.find("+15550199") is None

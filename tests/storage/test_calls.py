@@ -36,6 +36,8 @@ async def test_call_begins_as_a_row(acme: Tenant) -> None:
     assert call.live
     assert await Calls(acme.database).find_by_sid(SID) == call
     assert await Calls(acme.database).find_by_sid("CA0") is None
+    assert await Calls(acme.database).find_by_id(call.id) == call
+    assert await Calls(acme.database).find_by_id("CA0") is None
 
 
 async def test_webhook_told_many_times_makes_one_call(acme: Tenant) -> None:

@@ -206,3 +206,17 @@ async def test_call_that_cannot_begin_starts_nothing(acme: Tenant) -> None:
 async def test_task_of_a_removed_agent_is_never_added(acme: Tenant) -> None:
     """A task of an agent that was never stored does not slip in."""
     assert not await Tasks(acme.database).add(task(acme.id, agent(acme.id).id))
+
+
+async def test_only_what_is_wanted_is_claimed(acme: Tenant) -> None:
+    """The others stay pending, however urgent; a task that changed is not the one that was wanted."""
+    tasks = Tasks(acme.database)
+    urgent = await acme.add_task(scheduled_at=NOW, priority=9)
+    wanted = await acme.add_task(scheduled_at=NOW)
+    changed = await acme.add_task(scheduled_at=NOW)
+    await tasks.update(acme.id, changed.id, to_number="+15550199")
+
+    started = await tasks.claim_due(NOW, 9, call_of, only=lambda task: task in (wanted, changed))
+
+    assert [one.id for one, _ in started] == [wanted.id]
+    assert [one.id for one, _ in await tasks.claim_due(NOW, 9, call_of)] == [urgent.id, changed.id]
