@@ -15,6 +15,9 @@ from gateway.twilio.socket import SocketClosed
 _AGENT_BYTES_PER_MS = 48  # PCM16 at 24 kHz
 # How long after the last audio should have been heard we wait for Twilio to say so.
 _MARK_GRACE_S = 2.0
+# Whether a frame leaves Twilio when its first or when its last sample was spoken is not documented; a
+# recording is at most this much off either way.
+_HALF_FRAME_S = 0.010
 # A peer that takes nothing for so long is gone (reference: fault matrix, slow reader).
 _STALLED_S = 5.0
 
@@ -99,7 +102,8 @@ class CallerLeg:
         self._socket = socket
         self._now = now
         self._recorder = recorder
-        self._lag_s = 0.0  # of the ear behind our clock: as it was when the line was last idle
+        self._quickest_s: float | None = None  # that a mark came back behind what it marks
+        self._lag_s = 0.0  # of the ear behind our clock, as a recording has it; the same within a spurt
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
         self._stall = _Stall()
@@ -124,7 +128,7 @@ class CallerLeg:
                 continue
             if type(message) is Media:
                 if recorder is not None:
-                    recorder.caller(message.payload, message.timestamp_ms, self._now())
+                    recorder.caller(message.payload, message.timestamp_ms, self._now() + _HALF_FRAME_S)
                 listener.caller_audio(message.payload)
             elif message is not None and self._dispatch(message, listener):
                 return
@@ -142,6 +146,9 @@ class CallerLeg:
 
     def _mark_returned(self, mark: MarkReturned, listener: CallerListener) -> None:
         heard = self.downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)
+        if not mark.flushed:
+            lag_s = self.downlink.playout.ledger.lag_s
+            self._quickest_s = lag_s if self._quickest_s is None else min(self._quickest_s, lag_s)
         if heard is not None:
             listener.caller_heard(*heard)
         self._stall.took()
@@ -208,7 +215,7 @@ class CallerLeg:
         horizon = self.downlink.playout.horizon
         if horizon > now:
             return horizon + self._lag_s
-        self._lag_s = self.downlink.playout.ledger.lag_s
+        self._lag_s = self._quickest_s or 0.0
         return now + self._lag_s
 
     def _send(self, piece: bytes, heard_from: float, now: float) -> None:

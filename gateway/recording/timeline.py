@@ -4,7 +4,8 @@ Left is the caller, placed by the timestamps of the media stream; right is the a
 placed by the clock. Audio comes in any order and leaves once, in order, as pairs of µ-law samples; where
 nothing was said stands silence. The rules:
 
-- Left: of two frames that claim the same instant, the first counts.
+- Left: of two frames that claim the same instant, the first counts. One that is stamped within
+  ``_WOBBLE_SAMPLES`` of the end of the last follows it: stamps are whole milliseconds, and tremble.
 - Right: pieces are played one after another; one that would start before the end of the last, or within
   ``_JOIN_SAMPLES`` behind it, starts at that end.
 - An interruption takes from the right what was not heard by then.
@@ -25,6 +26,7 @@ SILENCE = b"\xff"
 _SETTLE_S = 0.3
 _STALL_S = 5.0
 _JOIN_SAMPLES = 20 * SAMPLES_PER_MS
+_WOBBLE_SAMPLES = 5 * SAMPLES_PER_MS
 _WINDOW_S = 5.0
 # A stream's timestamps may run this far ahead of our clock, in all: crystals differ by some 100 ppm, and the
 # longest call has 4 hours. Anything beyond is a fault of the sender's.
@@ -175,6 +177,8 @@ class Timeline:
             self.counters.early += len(ulaw)
             return
         self._clock.saw(end, at_s)
+        if self._left.base <= self._left.end and abs(at - self._left.end) <= _WOBBLE_SAMPLES:
+            at = self._left.end
         self.counters.overlapped += self._left.put(at, ulaw)
 
     def agent(self, ulaw: bytes, heard_from_s: float) -> None:

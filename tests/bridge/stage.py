@@ -53,6 +53,7 @@ class Phone:
         self._pieces: list[tuple[float, bytes]] = []
         self.stalled = False
         self.echoes = True
+        self.echo_late_s = 0.0
         self.clears: list[float] = []
         self.closed: list[int] = []
 
@@ -70,7 +71,9 @@ class Phone:
                 self._pieces.append((at, payload))
                 self._played_until = at + len(payload) / 8000
             case twilio.SetMark(name=name):
-                self._marks[name] = self._loop.call_at(self._played_until, self._echo, name)
+                self._marks[name] = self._loop.call_at(
+                    self._played_until + self.echo_late_s, self._echo, name
+                )
             case twilio.Clear():
                 self._clear()
         return True

@@ -377,8 +377,8 @@ async def test_recording_holds_what_the_caller_said_and_heard() -> None:
     assert len(tape.left.replace(b"\xff", b"")) / 8 == pytest.approx(2_480, abs=20)
     assert len(tape.right.replace(b"\xff", b"")) / 8 == pytest.approx(1_200, abs=5)
     begins_ms = [len(side) - len(side.lstrip(b"\xff")) for side in (tape.right, tape.heard)]
-    # The phone of these tests sends a frame 40 ms before it is spoken, so its time is that much ahead.
-    assert begins_ms[0] / 8 == pytest.approx(begins_ms[1] / 8 + 40, abs=5)
+    # The phone of these tests stamps a frame 20 ms ahead, and sends it when it begins.
+    assert begins_ms[0] / 8 == pytest.approx(begins_ms[1] / 8 + 20 + 10, abs=5)
 
 
 @on_virtual_time
@@ -412,11 +412,12 @@ async def test_recording_has_no_audio_that_was_not_sent() -> None:
 
 @on_virtual_time
 async def test_recording_takes_the_line_s_lag_into_account() -> None:
-    """Marks show that the ear is behind our clock: the next spurt stands so much later, as a whole."""
+    """Marks show that the ear is behind our clock: the next spurt stands that much later."""
     call = Call(recorded=True)
-    call.leg.play("t1", speech(200), final=True)
-    await call.run(0.5)
-    call.leg.downlink.playout.ledger._lag_s = 0.1
+    for late_s in (0.3, 0.1, 0.2):  # the quickest tells the way there and back, the others were held up
+        call.phone.echo_late_s = late_s
+        call.leg.play(f"t{late_s}", speech(200), final=True)
+        await call.run(0.6)
     began_at = call.now()
     call.leg.play("t2", speech(400), final=True)
     await call.run(1.0)

@@ -279,7 +279,7 @@ async def campaign(
         sandbox.add(AGENT, chatter())
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
-        await _furnish(database, sandbox)
+        await furnish(database, sandbox)
         simulator = await stack.enter_async_context(Simulator(ACCOUNT_SID, AUTH_TOKEN))
         watching = Watching(database, await stack.enter_async_context(node(valkey, "watcher", PREFIX)))
         group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -300,7 +300,7 @@ async def campaign(
         yield campaign, database
 
 
-async def _furnish(database: Database, sandbox: Sandbox) -> None:
+async def furnish(database: Database, sandbox: Sandbox) -> None:
     """Let the number that callers dial lead to an agent that is recorded."""
     acme = await tenant(database)
     agent = acme.agent

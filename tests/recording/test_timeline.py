@@ -273,9 +273,12 @@ class Model:
 
     left: dict[int, int] = field(default_factory=dict)
     right: dict[int, int] = field(default_factory=dict)
+    left_end: int = 0
     right_end: int = 0
 
     def caller(self, audio: bytes, at: int) -> None:
+        at = self.left_end if abs(at - self.left_end) <= 40 else at
+        self.left_end = max(self.left_end, at + len(audio))
         for offset, value in enumerate(audio):
             self.left.setdefault(at + offset, value)
 
@@ -334,3 +337,26 @@ def test_any_order_of_happenings_equals_the_model(happenings: list[tuple[str, in
     assert left == model.side(model.left, length)
     assert right == model.side(model.right, length)
     assert timeline.counters.late == 0
+
+
+def test_trembling_stamps_make_neither_holes_nor_cuts() -> None:
+    """Stamps are whole milliseconds and tremble by some: frames that follow each other stay whole."""
+    timeline, frames = Timeline(0.0), [bytes([code]) * 160 for code in range(1, 51)]
+    for place, frame in enumerate(frames):
+        wobble_ms = (0, 1, -1, 2, 0, -2)[place % 6]
+        timeline.caller(frame, 100 + 20 * place + wobble_ms, 0.1 + 0.02 * (place + 1))
+    left = timeline.finish(1.1)[::2]
+
+    assert left.rstrip(b"\xff") == b"\xff" * 800 + b"".join(frames)
+    assert timeline.counters.overlapped == 0
+
+
+def test_stamps_that_run_away_are_followed_in_steps() -> None:
+    """A sender whose stamps grow by more than its audio leaves a hole now and then, and stays in time."""
+    timeline = Timeline(0.0)
+    for place in range(100):
+        timeline.caller(b"\x11" * 160, 21 * place, 0.021 * (place + 1))
+    left = timeline.finish(2.1)[::2]
+
+    assert len(left.replace(b"\xff", b"")) == 16_000
+    assert abs(len(left.rstrip(b"\xff")) - 8 * 21 * 99 - 160) <= 40
