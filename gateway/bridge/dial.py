@@ -24,7 +24,6 @@ class Dialer:
 
     Args:
         vatel: the REST client.
-        agent_id: whom to reach.
         socket_url: ``wss://…/v1/connection``.
         timeout_s: for one try, token and socket together.
         resume_message: what the agent says first when it takes over after a loss.
@@ -35,7 +34,6 @@ class Dialer:
         self,
         vatel: VatelClient,
         *,
-        agent_id: str,
         socket_url: str,
         timeout_s: float,
         resume_message: str,
@@ -43,7 +41,6 @@ class Dialer:
         transfer_message: str = "I am sorry, I could not put you through.",
     ) -> None:
         self._vatel = vatel
-        self._agent_id = agent_id
         self._socket_url = socket_url
         self._timeout_s = timeout_s
         self._resume_message = resume_message
@@ -54,14 +51,11 @@ class Dialer:
         """Return what opens the sessions of a call: with its own agent, which begins as the call says."""
         return partial(self._open, call.agent_id, call.opening)
 
-    async def dial(self, so_far: str) -> AgentSocket:
-        """Open a session with the agent of the settings; see :meth:`to`."""
-        return await self._open(self._agent_id, Opening(), so_far)
-
     async def _open(self, agent_id: str, opening: Opening, so_far: str) -> AgentSocket:
         """Open a session.
 
         Args:
+            agent_id: whom to reach.
             so_far: the conversation to go on with; empty for a new one.
 
         Raises:

@@ -31,6 +31,7 @@ from tests.e2e.town import Plan, Town, town
 
 RATE_HZ: Final = 8_000
 ROUND_S: Final = 2.0
+TONE_HZ: Final = 1_004.0  # of both: the simulator looks for the caller's in what they hear
 _QUIET: Final = 200
 _PAUSE: Final = RATE_HZ // 10
 _FINISHED_WITHIN_S: Final = 30.0
@@ -41,7 +42,7 @@ def rounds(seconds: float) -> Acts:
     acts: list[tuple[float, Act]] = []
     for place in range(int(seconds // ROUND_S)):
         at_s = 0.5 + place * ROUND_S
-        acts.append((at_s, speak(f"t{place}", tone(440.0, 0.5 + place % 7 / 10))))
+        acts.append((at_s, speak(f"t{place}", tone(TONE_HZ, 0.5 + place % 7 / 10))))
         if place % 3 == 2:
             acts.append((at_s + 0.35, send(Interruption())))
     return Acts(tuple(acts))
@@ -77,7 +78,7 @@ async def compare(seconds: float) -> Comparison:
         database = Database.open(place.database_url)
         try:
             await furnish(database, place.sandbox)
-            caller = ToneCaller(1_004.0, seconds - 1.0, lead_s=0.0, linger_s=1.0)
+            caller = ToneCaller(TONE_HZ, seconds - 1.0, linger_s=1.0)
             report = await place.call(caller, CallOptions(max_seconds=seconds + 30.0))
             path = await _recorded(place, database)
         finally:
