@@ -69,7 +69,6 @@ def _phone_config(settings: Settings) -> PhoneConfig:
         public_url=settings.public_url or "",
         account_sid=twilio.account_sid,
         auth_token=plain(twilio.auth_token) if twilio.validate_signatures else None,
-        agent_id=settings.vatel.agent_id or "",
         start_timeout_s=settings.calls.start_timeout_s,
         most_unclaimed=settings.calls.max_active,
     )

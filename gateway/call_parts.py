@@ -92,7 +92,6 @@ class CallParts:
         self._stream_began = stream_began
         self._dialer = Dialer(
             vatel,
-            agent_id=settings.vatel.agent_id or "",
             socket_url="ws" + settings.vatel.base_url.removeprefix("http") + "/v1/connection",
             timeout_s=settings.vatel.connect_timeout_s,
             resume_message=_RESUME_MESSAGE,

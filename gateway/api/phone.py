@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
-from uuid import uuid4
 
 import structlog
 from aiohttp import web
@@ -50,7 +49,6 @@ class PhoneConfig:
         public_url: how Twilio reaches this gateway; no trailing slash.
         account_sid: whose calls are taken; None takes any (only without signatures).
         auth_token: None when signatures are not checked.
-        agent_id: who answers.
         start_timeout_s: how long an open media socket may take to show its token.
         most_unclaimed: how many sockets may be open without having shown one.
     """
@@ -58,7 +56,6 @@ class PhoneConfig:
     public_url: str
     account_sid: str | None
     auth_token: str | None
-    agent_id: str
     start_timeout_s: float = 5.0
     most_unclaimed: int = 200
 
@@ -78,27 +75,6 @@ class Answers(Protocol):
         """Take note of a call that there is no room for."""
 
 
-class Unlisted:
-    """Answers every call with one agent and keeps nothing. Lives as long as the process."""
-
-    def __init__(self, agent_id: str) -> None:
-        self._agent_id = agent_id
-
-    async def answer(self, form: Mapping[str, str], call_id: str | None = None) -> CallInfo:
-        """Return the call of a signed webhook."""
-        return CallInfo(
-            call_id=call_id or str(uuid4()),
-            call_sid=form["CallSid"],
-            account_sid=form["AccountSid"],
-            caller_number=form.get("From", ""),
-            called_number=form.get("To", ""),
-            agent_id=self._agent_id,
-        )
-
-    async def turn_away(self, call: CallInfo, why: str) -> None:
-        """Take no note."""
-
-
 class Phone:
     """Lives as long as the process.
 
@@ -107,8 +83,8 @@ class Phone:
         registry: the calls of this process.
         make_session: puts a call together.
         now: the clock.
-        switchboard: says who answers; by default the configured agent does.
-        news: where what Twilio tells of calls is kept; by default nowhere.
+        switchboard: says who answers.
+        news: where what Twilio tells of calls is kept.
 
     Attributes:
         callbacks: takes Twilio's callbacks.
@@ -121,14 +97,14 @@ class Phone:
         registry: Registry,
         make_session: MakeSession,
         now: Callable[[], float],
-        switchboard: Answers | None = None,
-        news: TakesNews | None = None,
+        switchboard: Answers,
+        news: TakesNews,
     ) -> None:
         self._config = config
         self._registry = registry
         self._make_session = make_session
         self._now = now
-        self._switchboard = switchboard or Unlisted(config.agent_id)
+        self._switchboard = switchboard
         self._unclaimed = 0
         self._forms = SignedForms(config.public_url, config.account_sid, config.auth_token)
         self.callbacks = PhoneCallbacks(self._forms, registry, news)

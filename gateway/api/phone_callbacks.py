@@ -36,10 +36,10 @@ class PhoneCallbacks:
     """Lives as long as the process.
 
     Args:
-        news: None keeps nothing.
+        news: where it is kept.
     """
 
-    def __init__(self, forms: SignedForms, registry: Registry, news: TakesNews | None) -> None:
+    def __init__(self, forms: SignedForms, registry: Registry, news: TakesNews) -> None:
         self._forms = forms
         self._registry = registry
         self._news = news
@@ -54,15 +54,13 @@ class PhoneCallbacks:
             self._registry.release(sid, _LEFT)
             if session is not None:
                 session.post(on.CallerLeft("hung_up", "status_callback"))
-        if self._news is None:
-            return web.Response(status=204)
         return await self._kept(self._news.status(form, request.query.get("call"), streamless=streamless))
 
     async def machine(self, request: web.Request) -> web.Response:
         """Take the result of answering machine detection."""
         form = await self._forms.read(request)
         call_id = request.query.get("call")
-        if self._news is None or call_id is None:
+        if call_id is None:
             return web.Response(status=204)
         return await self._kept(self._news.machine(form, call_id))
 

@@ -3,17 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlencode
-from uuid import UUID
 
 import pytest
 
-from gateway.api.phone import PhoneConfig, Unlisted
+from gateway.api.phone import PhoneConfig
 from gateway.bridge import events as on
 from gateway.errors import StorageError
 from gateway.journal import Watcher
 from gateway.records import CallEnded, CallInfo, Ending, Reason, Result, StreamLost
 from gateway.vatel import messages as vatel
-from tests.front_door import AGENT_ID, PUBLIC_URL, FrontDoor, Tree, call_sid, form, front_door, sign, verb
+from tests.front_door import PUBLIC_URL, FrontDoor, Tree, Unlisted, call_sid, form, front_door, sign, verb
 
 HOOKS = ["/twilio/voice", "/twilio/status", "/twilio/stream-status", "/twilio/resume", "/twilio/amd"]
 HANG_UP = [verb("Hangup")]
@@ -33,8 +32,8 @@ def connect_to(token: str) -> list[Tree]:
 
 def test_socket_url_follows_the_public_one() -> None:
     """The media socket is where the public URL is; a loopback one is not encrypted."""
-    assert PhoneConfig(PUBLIC_URL, None, None, AGENT_ID).socket_url == "wss://voice.example.com/twilio/media"
-    local = PhoneConfig("http://127.0.0.1:8080", None, None, AGENT_ID)
+    assert PhoneConfig(PUBLIC_URL, None, None).socket_url == "wss://voice.example.com/twilio/media"
+    local = PhoneConfig("http://127.0.0.1:8080", None, None)
     assert local.socket_url == "ws://127.0.0.1:8080/twilio/media"
 
 
@@ -494,7 +493,7 @@ class Desk:
         """Return the call of a webhook."""
         self.asked.append(call_id)
         await self._trouble()
-        return None if self.closed else await Unlisted(AGENT_ID).answer(form, call_id)
+        return None if self.closed else await Unlisted().answer(form, call_id)
 
     async def turn_away(self, call: CallInfo, why: str) -> None:
         """Take note of a call that there is no room for."""
@@ -586,12 +585,3 @@ async def test_lost_call_that_nobody_knows_gets_an_apology(path: str) -> None:
         answer = await door.post(path, form(DialCallStatus="busy"))
 
     assert [tag for tag, *_ in answer.verbs] == ["Say", "Hangup"]
-
-
-async def test_without_a_switchboard_the_configured_agent_answers() -> None:
-    """Each call with an id of its own, a UUID."""
-    call = await Unlisted(AGENT_ID).answer(form())
-
-    assert (call.agent_id, call.call_sid, call.direction) == (AGENT_ID, call_sid(), "inbound")
-    assert str(UUID(call.call_id)) == call.call_id
-    await Unlisted(AGENT_ID).turn_away(call, "busy")

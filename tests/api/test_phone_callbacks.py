@@ -77,13 +77,6 @@ async def test_detection_is_kept() -> None:
     assert news.machines == [("machine_start", CALL)]
 
 
-async def test_without_anybody_to_keep_it_news_is_taken() -> None:
-    """As a gateway without storage does."""
-    async with front_door() as door:
-        assert (await door.post(f"/twilio/amd?call={CALL}", form(AnsweredBy="human"))).status == 204
-        assert (await door.post("/twilio/status", form(CallStatus="ringing"))).status == 204
-
-
 @pytest.mark.parametrize("trouble", ["away", "stuck"])
 async def test_news_that_cannot_be_kept_is_503(trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twilio's debugger shows it; a session that is over ends all the same."""
