@@ -108,10 +108,20 @@ async def at_work(*works: Work) -> AsyncIterator[None]:
 
 
 async def _steadily(work: Work) -> None:
+    loop = asyncio.get_running_loop()
     while True:
+        task = loop.create_task(_done(work))
         try:
-            await work()
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        bug = task.exception()
+        if bug is None:
             return
-        except Exception as bug:  # outermost frame of everything that goes on beside the calls
-            log.error("work_broke", work=getattr(work, "__qualname__", "?"), exc_info=bug)
+        log.error("work_broke", work=getattr(work, "__qualname__", "?"), exc_info=bug)
         await asyncio.sleep(_START_AGAIN_S)
+
+
+async def _done(work: Work) -> None:
+    await work()

@@ -117,7 +117,8 @@ async def test_works_end_with_their_context() -> None:
 
     async def body() -> None:
         async with at_work(work, work):
-            await asyncio.sleep(0)
+            while len(states) < 2:
+                await asyncio.sleep(0)
             states.append("body")
             raise ZeroDivisionError
 
