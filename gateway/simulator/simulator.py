@@ -44,7 +44,7 @@ class Simulator:
     Attributes:
         rest_url: what to give the gateway as ``GATEWAY_TWILIO__API_BASE_URL``.
         outbound: reports of the latest calls that the REST API created.
-        fate: of the next ones.
+        callee: who answers the next ones; ``fate`` is theirs.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Simulator:
         self._rest_port = rest_port
         self._watch = watch
         self._tls = tls
-        self._callee = callee or SilentCaller(seconds=30)
+        self.callee = callee or SilentCaller(seconds=30)
         self.fate = replace(fate or CallOptions(), ring_s=ring_s)
         self._calls: dict[str, Call] = {}
         self.rest = CallsApi(account_sid, auth_token, self._calls, self._dial)
@@ -153,7 +153,7 @@ class Simulator:
         return call
 
     def _dial(self, identity: Identity, source: Source, options: CallOptions) -> Call:
-        call = self._remember(identity, self._callee, source, self._fated(options))
+        call = self._remember(identity, self.callee, source, self._fated(options))
         self._tasks.create_task(self._run_outbound(call))
         return call
 
