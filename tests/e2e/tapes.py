@@ -18,9 +18,11 @@ from typing import Final
 import numpy as np
 import sqlalchemy as sa
 
+from gateway.audio import ulaw
 from gateway.audio.pcm import Pcm
 from gateway.simulator import recording
-from gateway.simulator.caller import ToneCaller
+from gateway.simulator.caller import WavCaller, sine
+from gateway.simulator.microphone import cut
 from gateway.simulator.options import CallOptions
 from gateway.storage import schema
 from gateway.storage.database import Database
@@ -31,7 +33,8 @@ from tests.e2e.town import Plan, Town, town
 
 RATE_HZ: Final = 8_000
 ROUND_S: Final = 2.0
-TONE_HZ: Final = 1_004.0  # of both: the simulator looks for the caller's in what they hear
+CALLER_HZ: Final = 1_004.0
+AGENT_HZ: Final = 440.0
 _QUIET: Final = 200
 _PAUSE: Final = RATE_HZ // 10
 _FINISHED_WITHIN_S: Final = 30.0
@@ -42,7 +45,7 @@ def rounds(seconds: float) -> Acts:
     acts: list[tuple[float, Act]] = []
     for place in range(int(seconds // ROUND_S)):
         at_s = 0.5 + place * ROUND_S
-        acts.append((at_s, speak(f"t{place}", tone(TONE_HZ, 0.5 + place % 7 / 10))))
+        acts.append((at_s, speak(f"t{place}", tone(AGENT_HZ, 0.5 + place % 7 / 10))))
         if place % 3 == 2:
             acts.append((at_s + 0.35, send(Interruption())))
     return Acts(tuple(acts))
@@ -78,7 +81,8 @@ async def compare(seconds: float) -> Comparison:
         database = Database.open(place.database_url)
         try:
             await furnish(database, place.sandbox)
-            caller = ToneCaller(TONE_HZ, seconds - 1.0, linger_s=1.0)
+            voice = ulaw.encode(sine(CALLER_HZ, round((seconds - 1.0) * RATE_HZ), -10.0))
+            caller = WavCaller(cut(voice), 1.0)
             report = await place.call(caller, CallOptions(max_seconds=seconds + 30.0))
             path = await _recorded(place, database)
         finally:
