@@ -98,6 +98,7 @@ class Scheduler:
             limit,
             self._placer.new_call,
             only=lambda task: allowed.get(task.id) == task,
+            most_live=self._config.max_active,
         )
         self._permits -= len(started)
         return started
@@ -128,7 +129,10 @@ class Scheduler:
             await self._placer.place(call, task)
 
     async def _room(self) -> int:
-        """Return how many calls may be placed now, by the rate of this process and the calls of all."""
+        """Return how many calls may be placed now, by the rate of this process and the calls of all.
+
+        Other nodes look at the same moment: the room is looked at again with the claim.
+        """
         now, rate = self._clock(), self._config.calls_per_second
         self._permits = min(max(1.0, rate), self._permits + (now - self._counted_at) * rate)
         self._counted_at = now

@@ -15,6 +15,7 @@ from gateway.storage.rows import LIVE, Call, NewCall, Page, Task
 _table = schema.tasks
 _calls = schema.calls
 _agents = schema.agents
+_PLACING = 7_165_014  # the advisory lock's number: any, but the same on every node
 
 
 class Tasks:
@@ -93,12 +94,14 @@ class Tasks:
         new_call: Callable[[Task], NewCall],
         *,
         only: Callable[[Task], bool] | None = None,
+        most_live: int | None = None,
     ) -> list[tuple[Task, Call]]:
         """Start tasks that are due, highest priority first, then the longest overdue.
 
         Args:
             new_call: makes the call of a task; called within the transaction, so it must be quick.
             only: which of them may be; the others stay.
+            most_live: how many placed calls there may be then, whoever placed them, over all nodes.
 
         Returns:
             The tasks as they were, each with its call to place; no other node gets them.
@@ -112,6 +115,8 @@ class Tasks:
         )
         started = []
         async with self._database.writing() as connection:
+            if most_live is not None:
+                due = due.limit(min(limit, max(0, most_live - await self._placed(connection))))
             for task in await fetch_all(connection, Task, due):
                 if only is not None and not only(task):
                     continue
@@ -119,6 +124,17 @@ class Tasks:
                 if call is not None:
                     started.append((task, call))
         return started
+
+    async def _placed(self, connection: AsyncConnection) -> int:
+        """Count the placed calls that are not over, and let nobody else count until this transaction ends."""
+        if self._database.kind == "postgresql":  # SQLite has one writer at a time
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PLACING)))
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(_calls)
+            .where(_calls.c.direction == "outbound", _calls.c.status.in_(LIVE))
+        )
+        return int((await connection.execute(statement)).scalar_one())
 
     async def next_due(self) -> datetime | None:
         """Return when the next pending task is due: how long a scheduler may sleep."""

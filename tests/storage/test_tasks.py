@@ -220,3 +220,26 @@ async def test_only_what_is_wanted_is_claimed(acme: Tenant) -> None:
 
     assert [one.id for one, _ in started] == [wanted.id]
     assert [one.id for one, _ in await tasks.claim_due(NOW, 9, call_of)] == [urgent.id, changed.id]
+
+
+async def test_room_is_kept_by_all_nodes_together(acme: Tenant, database_url: str) -> None:
+    """Four that claim at once leave no more placed calls than there may be; finished ones make room."""
+    for n in range(20):
+        await acme.add_task(scheduled_at=after(-n))
+    _, executed = await acme.executed()
+    await acme.ring()
+    nodes = [Database.open(database_url) for _ in range(4)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            claims = [
+                group.create_task(Tasks(node).claim_due(NOW, 9, call_of, most_live=6)) for node in nodes
+            ]
+    finally:
+        for node in nodes:
+            await node.close()
+    tasks = Tasks(acme.database)
+
+    assert sum(len(claim.result()) for claim in claims) == 5
+    assert await tasks.claim_due(NOW, 9, call_of, most_live=3) == []
+    await Calls(acme.database).end(executed.id, LOST, NOW)
+    assert len(await tasks.claim_due(NOW, 9, call_of, most_live=6)) == 1
