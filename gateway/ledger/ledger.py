@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from gateway.bridge.registry import Registry
 from gateway.cluster.interface import LEASE_S, RENEW_S, Cluster
-from gateway.errors import StorageError
+from gateway.errors import GatewayError, StorageError
 from gateway.journal import Journal
 from gateway.ledger.audio import Audio
 from gateway.ledger.carrier import Carrier
@@ -36,6 +36,9 @@ _OPEN_WITHIN_S = 4.0
 _RENEW_AGAIN_S = 1.0
 _STREAM_WITHIN_S = 90.0  # longer than any stream token lives
 _LAST_WORDS_S = 5.0
+_START_AGAIN_S = 1.0
+
+Work = Callable[[], Coroutine[None, None, None]]
 
 
 class Ledger:
@@ -104,22 +107,28 @@ class Ledger:
 
         Enter it before the server that takes calls and leave it after that, so that no end is missed.
         """
+        fault: GatewayError | None = None
         async with asyncio.TaskGroup() as self._group:
-            at_work = [self._writer.run(), self._recovery.run(), self._write_batches(), self._renew_leases()]
-            if self._audio is not None:
-                at_work.append(self._audio.run())
-            tasks = [self._group.create_task(work) for work in at_work]
+            tasks = [self._group.create_task(_steadily(work)) for work in self._works()]
             try:
                 with self._journal.kept_by(self.take):
                     yield
+            except GatewayError as raised:
+                fault = raised  # not ours: it leaves as it is, and not as one of a group
             finally:
                 await self._finish()
                 for task in [*tasks, *self._tasks]:
                     task.cancel()
+        if fault is not None:
+            raise fault
+
+    def _works(self) -> list[Work]:
+        works = [self._writer.run, self._recovery.run, self._write_batches, self._renew_leases]
+        return works if self._audio is None else [*works, self._audio.run]
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         assert self._group is not None
-        task = self._group.create_task(work)
+        task = self._group.create_task(_safely(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -239,6 +248,20 @@ class Ledger:
             await asyncio.sleep(0.02)
         if self.unstored:
             log.error("events_lost", count=self.unstored)
+
+
+async def _steadily(work: Work) -> None:
+    """Do what never ends; a bug of ours is said, and costs no call."""
+    while True:
+        await _safely(work())
+        await asyncio.sleep(_START_AGAIN_S)
+
+
+async def _safely(work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except Exception as bug:  # outermost frame of all that goes on beside the calls
+        log.error("ledger_broke", work=getattr(work, "__qualname__", "?"), exc_info=bug)
 
 
 def _info(call: Call) -> CallInfo:

@@ -6,10 +6,12 @@ import pytest
 
 from gateway.bridge.registry import Registry
 from gateway.cluster.inprocess import InProcessCluster
-from gateway.errors import ClusterError, StorageError
+from gateway.errors import ClusterError, ConfigError, StorageError
 from gateway.journal import Journal
+from gateway.ledger import ledger
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.live import event_in
+from gateway.ledger.recovery import Recovery
 from gateway.records import CallEnded, KeyPressed, StreamLost, ToolRun
 from gateway.storage.call_leases import CallLeases
 from gateway.storage.calls import Calls
@@ -429,6 +431,34 @@ async def test_many_calls_at_once_keep_their_own_order(database: Database, acme:
             words = [entry["text"] for entry in transcript_of(await office.stored(call))]
             assert words == [f"{call.call_id} {turn}" for turn in range(20)]
             assert not (await office.row(call)).live
+
+
+async def test_fault_of_others_leaves_as_it_is(database: Database) -> None:
+    """What fails while the ledger is at work is told by its own name, not as one of a group."""
+    with pytest.raises(ConfigError, match="no such port"):
+        async with at_work(database):
+            raise ConfigError("no such port", reason="cannot_listen")
+
+
+async def test_bug_in_a_work_of_the_ledger_costs_nothing_else(
+    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work that broke is begun again; calls are booked, stored and ended meanwhile."""
+    looks: list[float] = []
+
+    async def breaks(self: Recovery) -> None:
+        looks.append(0.0)
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(ledger, "_START_AGAIN_S", 0.01)
+    monkeypatch.setattr(Recovery, "look", breaks)
+    async with at_work(database) as office:
+        call = await office.ring(acme)
+        office.happens(call, JOINED, ENDED)
+        await office.settled()
+        await until(lambda: len(looks) > 2)
+
+        assert not (await office.row(call)).live
 
 
 def test_ledger_names_its_node_by_the_cluster(database: Database) -> None:
