@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from gateway.audio.heard import BYTES_PER_MS, BYTES_PER_SECOND, TurnHeard
+from gateway.audio.heard import BYTES_PER_MS, TurnHeard
 from gateway.bridge import events as on
+from gateway.bridge.caller_line import CallerLine
 from gateway.bridge.media import Cleared, Downlink, Ours
+from gateway.bridge.response import ResponseClock
 from gateway.errors import CallerProtocolError
 from gateway.recording.tape import Recorder
 from gateway.twilio.messages import Dtmf, Media, Stop, TwilioMessage
@@ -15,9 +17,6 @@ from gateway.twilio.socket import SocketClosed
 _AGENT_BYTES_PER_MS = 48  # PCM16 at 24 kHz
 # How long after the last audio should have been heard we wait for Twilio to say so.
 _MARK_GRACE_S = 2.0
-# Whether a frame leaves Twilio when its first or when its last sample was spoken is not documented; a
-# recording is at most this much off either way.
-_HALF_FRAME_S = 0.010
 # A peer that takes nothing for so long is gone (reference: fault matrix, slow reader).
 _STALLED_S = 5.0
 
@@ -87,6 +86,7 @@ class CallerLeg:
 
     Attributes:
         downlink: the agent → caller chain.
+        response: how long the caller waits for the agent.
         dropped: media messages not sent because Twilio read too slowly.
     """
 
@@ -101,18 +101,16 @@ class CallerLeg:
         self._stream = stream
         self._socket = socket
         self._now = now
-        self._recorder = recorder
-        self._quickest_s: float | None = None  # that a mark came back behind what it marks
-        self._lag_s = 0.0  # of the ear behind our clock, as a recording has it; the same within a spurt
+        self._line = CallerLine(stream, socket, recorder)
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
         self._stall = _Stall()
         self.downlink = downlink
+        self.response = ResponseClock()
         self.dropped = 0
 
     async def listen(self, listener: CallerListener) -> None:
         """Read until the leg ends; the last thing reported is a ``CallerLeft``."""
-        recorder = self._recorder
         while True:
             received = await self._socket.receive()
             if isinstance(received, SocketClosed):
@@ -127,8 +125,7 @@ class CallerLeg:
                     return
                 continue
             if type(message) is Media:
-                if recorder is not None:
-                    recorder.caller(message.payload, message.timestamp_ms, self._now() + _HALF_FRAME_S)
+                self._line.heard(message, self._now())
                 listener.caller_audio(message.payload)
             elif message is not None and self._dispatch(message, listener):
                 return
@@ -147,8 +144,7 @@ class CallerLeg:
     def _mark_returned(self, mark: MarkReturned, listener: CallerListener) -> None:
         heard = self.downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)
         if not mark.flushed:
-            lag_s = self.downlink.playout.ledger.lag_s
-            self._quickest_s = lag_s if self._quickest_s is None else min(self._quickest_s, lag_s)
+            self._line.mark_returned(self.downlink.playout.ledger.lag_s)
         if heard is not None:
             listener.caller_heard(*heard)
         self._stall.took()
@@ -160,7 +156,9 @@ class CallerLeg:
         """Take agent audio (PCM16, 24 kHz) of a turn and send what is due; False when none will be heard."""
         pushed = self.downlink.push(turn_id, audio, self._now(), final=final)
         if pushed == "cuts_in":
-            self._void_sent()
+            self._line.clear(self._now())
+        if pushed != "nothing":
+            self.response.agent_sounded(self.downlink.playout.counters.pieces)
         self.pump(self._now())
         return pushed != "nothing"
 
@@ -172,21 +170,14 @@ class CallerLeg:
     def hush(self) -> None:
         """Stop the comfort at once."""
         if self.downlink.hush(self._now()):
-            self._void_sent()
+            self._line.clear(self._now())
 
     def clear(self, *, tell: bool = True, keep_keys: bool = False) -> Cleared:
         """Drop what the caller has not heard, here and, unless the stream is over anyhow, at Twilio."""
         cleared = self.downlink.clear(self._now(), keep_keys=keep_keys)
         if cleared.voided:
-            self._void_sent(tell=tell)
+            self._line.clear(self._now(), tell=tell)
         return cleared
-
-    def _void_sent(self, *, tell: bool = True) -> None:
-        """Take back what was sent and not heard."""
-        if self._recorder is not None:
-            self._recorder.cleared(self._now() + self._lag_s)
-        if tell:
-            self._socket.send(self._stream.clear(), urgent=True)
 
     def hold(self, held: bool) -> None:
         """Send no more audio for now, or go on where that stopped."""
@@ -200,32 +191,19 @@ class CallerLeg:
 
     def pump(self, now: float) -> None:
         """Send what is due."""
-        heard_from = self._heard_from(now)
+        self._line.play_from(self.downlink.playout.horizon, now)
         for item in self.downlink.pop_due(now):
             if isinstance(item, bytes):
-                self._send(item, heard_from, now)
-                heard_from += len(item) / BYTES_PER_SECOND
+                if self._line.play(item):
+                    self._stall.took()
+                else:
+                    self.dropped += 1
+                    self._stall.refused(now)
                 continue
-            self._socket.send(self._stream.mark(item.name), urgent=True)
+            self._line.mark(item.name)
             if item.name == self._last_mark:
                 self._give_up_on_mark_at = max(now, self.downlink.playout.horizon) + _MARK_GRACE_S
-
-    def _heard_from(self, now: float) -> float:
-        """Return when the ear will hear what is sent now; within a spurt, right behind what it hears."""
-        horizon = self.downlink.playout.horizon
-        if horizon > now:
-            return horizon + self._lag_s
-        self._lag_s = self._quickest_s or 0.0
-        return now + self._lag_s
-
-    def _send(self, piece: bytes, heard_from: float, now: float) -> None:
-        if not self._socket.send(self._stream.play(piece)):
-            self.dropped += 1
-            self._stall.refused(now)
-            return
-        self._stall.took()
-        if self._recorder is not None:
-            self._recorder.agent(piece, heard_from)
+        self.response.sent(self.downlink.playout.counters.pieces, now)
 
     def overdue(self, now: float) -> on.Event | None:
         """Return what the clock alone says by now: all must have been heard, or the peer takes nothing."""
@@ -242,11 +220,6 @@ class CallerLeg:
         if audio is None or mark is None:
             return mark if audio is None else audio
         return min(audio, mark)
-
-    @property
-    def pieces_sent(self) -> int:
-        """How many pieces of audio have left for the caller."""
-        return self.downlink.playout.counters.pieces
 
     def counters(self) -> dict[str, int | float]:
         """Return what was counted on both directions of the leg, by name; bad messages by reason as well."""

@@ -1,5 +1,7 @@
 """How long the caller waits for the agent. PURE: what happens and the time in, milliseconds out."""
 
+from collections.abc import Callable
+
 from gateway.bridge import events as on
 
 
@@ -8,12 +10,16 @@ class ResponseClock:
 
     A wait begins where the caller's turn ends: at the reported end of speech, or, where only words show that
     they spoke, at the last of those. It is over with the first audio of the agent that leaves for the caller.
+
+    Attributes:
+        tell: is told how long the caller waited (ms), each time.
     """
 
     def __init__(self) -> None:
         self._talking = False
         self._since: float | None = None
         self._sent_before: int | None = None
+        self.tell: Callable[[int], None] = lambda latency_ms: None
 
     def notice(self, event: on.Event, now: float) -> None:
         """Take from an event whether the caller talks."""
@@ -35,10 +41,10 @@ class ResponseClock:
         if self._since is not None and self._sent_before is None:
             self._sent_before = pieces_sent
 
-    def responded(self, pieces_sent: int, now: float) -> int | None:
-        """Return how long the caller waited, in ms, when the agent's audio has left; else None."""
-        if self._since is None or self._sent_before is None or pieces_sent <= self._sent_before:
-            return None
+    def sent(self, pieces: int, now: float) -> None:
+        """Note how many pieces have left for the caller by now."""
+        if self._since is None or self._sent_before is None or pieces <= self._sent_before:
+            return
         latency_ms = round((now - self._since) * 1000)
         self._since = self._sent_before = None
-        return latency_ms
+        self.tell(latency_ms)

@@ -47,8 +47,8 @@ class Scribe:
     ) -> None:
         self._call = call
         self._journal = journal
-        self._now = now
-        self._started_at = now()
+        started_at = now()
+        self._at_s: Callable[[], float] = lambda: round(now() - started_at, 3)
         self.conversation = Conversation(before)
         self.interruptions = 0
         self._streams = streams + 1
@@ -157,6 +157,3 @@ class Scribe:
     def _append(self, happening: Happening | None) -> None:
         if happening is not None:
             self._journal.append(self._call, happening)
-
-    def _at_s(self) -> float:
-        return round(self._now() - self._started_at, 3)

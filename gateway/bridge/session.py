@@ -22,7 +22,6 @@ from gateway.bridge.comforter import Comforter
 from gateway.bridge.controls import Controls, Transfer
 from gateway.bridge.machine import CallMachine
 from gateway.bridge.media import Uplink
-from gateway.bridge.response import ResponseClock
 from gateway.bridge.scribe import Scribe
 from gateway.bridge.tool_desk import CallTools, ToolDesk
 from gateway.journal import Journal
@@ -57,6 +56,7 @@ class CallSession:
 
     Attributes:
         gone: set when the call has left, sockets and all.
+        controls: what an operator may do to the call, as its agent may.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class CallSession:
         self._clock = clock
         self._line = AgentLine(dial, self, clock.now, self._spawn)
         self._comforter = Comforter(caller, clock.now)
-        self._response = ResponseClock()
-        self._controls = controls = Controls(
+        caller.response.tell = self.scribe.responded
+        self.controls = Controls(
             *(call, machine, caller, self._comforter, transfer),
             *(self._spawn, self.happened, self._set_alarm, clock.now),
         )
         self._desk = ToolDesk(
-            *(call, tools, controls, self._line, self.scribe),
+            *(call, tools, self.controls, self._line, self.scribe),
             *(self._comforter, self._spawn, self.happened, clock.now),
         )
         self._alarm = clock.alarm(self._on_due, self._finish)
@@ -100,7 +100,10 @@ class CallSession:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         self._over: asyncio.Future[do.End] = asyncio.get_running_loop().create_future()
-        self._do: dict[type[do.Command], Callable[[Any], None]] = {
+        self._do = self._deeds(caller)
+
+    def _deeds(self, caller: CallerLeg) -> dict[type[do.Command], Callable[[Any], None]]:
+        return {
             do.ConnectAgent: lambda c: self._line.connect(self.scribe.conversation.so_far(), c.after_s),
             do.LeaveAgent: lambda c: self._line.leave(),
             do.PlayClip: lambda c: caller.insert("clip", clips.load(c.clip)),
@@ -163,18 +166,10 @@ class CallSession:
             self._posted.append(event)
             self._alarm.set(self._clock.now())
 
-    async def transfer(self, number: str, ring_timeout_s: int) -> None:
-        """Put the caller through as an operator wishes, once they have heard the agent out.
-
-        Raises:
-            ToolError: the carrier refused, or the call is ending anyhow, or is being put through already.
-        """
-        await self._controls.transfer(number, ring_timeout_s)
-
     def happened(self, event: on.Event) -> None:
         """Handle an event to completion, then ask the clock for the next time anything is due."""
         self._comforter.notice(event)
-        self._response.notice(event, self._clock.now())
+        self._caller.response.notice(event, self._clock.now())
         self._obey(self._machine.handle(event, self._clock.now()))
         self._set_alarm()
 
@@ -187,7 +182,6 @@ class CallSession:
             self.happened(overdue)
         self._comforter.tick(now)
         self._caller.pump(now)
-        self._note_response()
         self._set_alarm()
 
     def _finish(self, end: do.End | Exception) -> None:
@@ -231,14 +225,17 @@ class CallSession:
         if not isinstance(message, vatel.SessionStarted):
             self._machine.agent_spoke()
         match message:
-            case vatel.ResponseAudio():
-                self._agent_sounded(message)
+            case vatel.ResponseAudio(turn_id, audio, is_final):
+                if self._caller.play(self._line.turn(turn_id), audio, final=bool(is_final)):
+                    self._comforter.agent_spoke()
+                    self._machine.agent_sounded(self._comforter.words_heard_at())
+                self._set_alarm()
             case vatel.ResponseText(turn_id):
                 self.scribe.agent_said(self._line.turn(turn_id), message)
             case vatel.InputTranscript():
                 self.scribe.caller_said(message)
                 self._comforter.caller_said(final=message.is_final)
-                self._response.caller_said(self._clock.now(), final=message.is_final)
+                self._caller.response.caller_said(self._clock.now(), final=message.is_final)
                 self._set_alarm()
             case vatel.ToolCall():
                 self.happened(on.ToolCalled(message))
@@ -250,21 +247,6 @@ class CallSession:
                 event = _EVENTS.get(type(message))
                 if event is not None:
                     self.happened(event)
-
-    def _agent_sounded(self, message: vatel.ResponseAudio) -> None:
-        sent_before = self._caller.pieces_sent
-        turn = self._line.turn(message.turn_id)
-        if self._caller.play(turn, message.audio, final=bool(message.is_final)):
-            self._comforter.agent_spoke()
-            self._machine.agent_sounded(self._comforter.words_heard_at())
-            self._response.agent_sounded(sent_before)
-            self._note_response()
-        self._set_alarm()
-
-    def _note_response(self) -> None:
-        latency_ms = self._response.responded(self._caller.pieces_sent, self._clock.now())
-        if latency_ms is not None:
-            self.scribe.responded(latency_ms)
 
     def snapshot(self) -> dict[str, int | float]:
         """Return all counters of the call, frozen."""

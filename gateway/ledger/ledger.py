@@ -108,8 +108,10 @@ class Ledger:
         Enter it before the server that takes calls and leave it after that, so that no end is missed.
         """
         fault: GatewayError | None = None
+        works = [self._writer.run, self._recovery.run, self._write_batches, self._renew_leases]
+        works += [] if self._audio is None else [self._audio.run]
         async with asyncio.TaskGroup() as self._group:
-            tasks = [self._group.create_task(_steadily(work)) for work in self._works()]
+            tasks = [self._group.create_task(_steadily(work)) for work in works]
             try:
                 with self._journal.kept_by(self.take):
                     yield
@@ -121,10 +123,6 @@ class Ledger:
                     task.cancel()
         if fault is not None:
             raise fault
-
-    def _works(self) -> list[Work]:
-        works = [self._writer.run, self._recovery.run, self._write_batches, self._renew_leases]
-        return works if self._audio is None else [*works, self._audio.run]
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         assert self._group is not None

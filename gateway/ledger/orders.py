@@ -67,4 +67,4 @@ async def _transfer(session: CallSession, number: str, ring_timeout_s: int) -> N
     """Have a caller put through; what is not refused soon goes on when whoever asked has their answer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_ANSWER_S):
-            await session.transfer(number, ring_timeout_s)
+            await session.controls.transfer(number, ring_timeout_s)

@@ -429,13 +429,15 @@ async def test_recording_takes_the_line_s_lag_into_account() -> None:
 
 
 @on_virtual_time
-async def test_pieces_that_left_are_counted() -> None:
-    """Whoever measures the agent's latency sees the first piece leave."""
+async def test_first_piece_of_an_answer_is_timed() -> None:
+    """Audio that is gathered has not left; the piece that leaves ends the caller's wait."""
     call = Call()
-    before = call.leg.pieces_sent
+    waits: list[int] = []
+    call.leg.response.tell = waits.append
+    call.leg.response.notice(on.SpeechStopped(), call.now())
+    await call.run(0.5)
     call.leg.play("t1", speech(20), final=False)
-    gathering = call.leg.pieces_sent
+    assert waits == []
     await call.run(0.2)
 
-    assert (before, gathering) == (0, 0)
-    assert call.leg.pieces_sent > 0
+    assert waits == [pytest.approx(560, abs=30)]

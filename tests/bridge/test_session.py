@@ -391,7 +391,7 @@ async def test_operator_puts_the_caller_through() -> None:
         stage.agent.speak("t1", 1_000)
         await stage.talk(0.2)
         async with asyncio.TaskGroup() as group:
-            group.create_task(stage.session.transfer("+15005550009", 20))
+            group.create_task(stage.session.controls.transfer("+15005550009", 20))
             await stage.talk(2.0)
 
         assert stage.carrier.asked == [(CALL.call_sid, "+15005550009", 20)]

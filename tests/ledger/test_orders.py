@@ -27,6 +27,7 @@ class Session:
         self.posted: list[on.Event] = []
         self.transfers: list[tuple[str, int]] = []
         self._wait_s = wait_s
+        self.controls = self
         self._refusal = refusal
 
     def post(self, event: on.Event) -> None:
