@@ -24,6 +24,7 @@ from gateway.twilio.rest import TwilioClient
 log = structlog.get_logger()
 
 _MOST = 500
+_SIDE_BY_SIDE = 8
 _NOT_FOUND = 20404
 _CREATED_WITHIN_S = 30.0
 _GONE = Ending(Result.FAILED, Reason.CALLER_LOST, "unknown_to_twilio")
@@ -78,6 +79,7 @@ class Settler:
         self._clock = clock
         self._patience = patience or Patience()
         # By call, and whether Twilio says that it is over; monotonic; only calls of the last look.
+        self._places = asyncio.Semaphore(_SIDE_BY_SIDE)
         self._due_at: dict[tuple[str, bool], float] = {}
 
     async def run(self) -> None:
@@ -99,8 +101,17 @@ class Settler:
         calls = await self._calls.list_unsettled(young, _MOST)
         known = {call.id for call in calls}
         self._due_at = {key: due for key, due in self._due_at.items() if key[0] in known}
-        for call in calls:
-            await self._look_at(call)
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(self._consider(call))
+
+    async def _consider(self, call: Call) -> None:
+        """Look at a call; Twilio or the database being slow about one does not hold up all others."""
+        async with self._places:
+            try:
+                await self._look_at(call)
+            except StorageError as error:
+                log.warning("call_not_settled", call_id=call.id, reason=error.reason)
 
     async def _look_at(self, call: Call) -> None:
         patience, age_s = self._patience, self._age_s(call.created_at)
@@ -149,8 +160,9 @@ class Settler:
             return
         for one in listed:
             if self._may_be(call, one) and await self._calls.find_by_sid(one.sid) is None:
+                if await self._sids.learn(call.id, one.sid) is None:
+                    continue  # another lost call to the same number was quicker
                 log.info("call_found", call_id=call.id, call_sid=one.sid)
-                await self._sids.learn(call.id, one.sid)
                 await self._take(call, one)
                 return
         if call.asked_at is not None and self._age_s(call.asked_at) >= self._patience.lost_s:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from gateway.dialling.callbacks import Callbacks
 from gateway.dialling.outcomes import STOPPED, not_placed
 from gateway.dialling.settling import Patience, Settler
 from gateway.dialling.sids import CallSids
+from gateway.errors import StorageError
 from gateway.records import Ending, Reason, Result
 from gateway.storage import schema
 from gateway.storage.call_leases import CallLeases
@@ -249,6 +251,19 @@ class TestLostCreate:
         assert found is not None
         assert (found.call_sid, found.phone_status, found.live) == (call_sid(2), "queued", True)
 
+    async def test_two_lost_calls_to_one_number_are_two(self, database: Database, acme: Tenant) -> None:
+        """Each finds one of its own, although they look at the same moment."""
+        async with settling(database) as at:
+            calls = [await at.dialled(acme, sid=False) for _ in range(2)]
+            form = {"To": calls[0].to_number, "From": OURS}
+            at.twilio.placed, at.twilio.sids = [form] * 2, [call_sid(1), call_sid(2)]
+            at.twilio.created_at = {call_sid(n): at.time.now() for n in (1, 2)}
+            await at.after(11)
+            await at.after(11)
+
+        found = [await Calls(database).find_by_id(call.id) for call in calls]
+        assert {one.call_sid for one in found if one is not None} == {call_sid(1), call_sid(2)}
+
     async def test_found_call_may_be_over(self, database: Database, acme: Tenant) -> None:
         """Then so is ours."""
         async with settling(database) as at:
@@ -301,6 +316,28 @@ class TestLostCreate:
             await at.after(11)
 
         assert await ending_of(database, call) == not_placed("never_asked")
+
+
+async def test_trouble_with_one_call_is_its_own(
+    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are settled all the same."""
+    async with settling(database) as at:
+        bad, good = await at.dialled(acme, sid=False, asked=False), await at.dialled(acme)
+        await Calls(database).note_phone_status(call_sid(), "busy", at.time.now())
+        end = at.settler._calls.end
+
+        async def troubled(call_id: str, *rest: Any) -> Call | None:
+            if call_id == bad.id:
+                raise StorageError("busy", reason="busy")
+            return await end(call_id, *rest)
+
+        monkeypatch.setattr(at.settler._calls, "end", troubled)
+        await at.after(100)
+        await at.after(3)
+
+    assert await ending_of(database, good) == not_answered("busy")
+    assert await ending_of(database, bad) is None
 
 
 async def test_settler_goes_on_when_the_database_is_away(database: Database, acme: Tenant) -> None:
