@@ -8,6 +8,7 @@ another one, or by the same when it is back.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.bridge.registry import Registry
@@ -72,6 +73,7 @@ class Ledger:
     ) -> None:
         self._calls = Calls(database)
         self._leases = CallLeases(database, cluster.node, LEASE_S)
+        self._node = cluster.node
         self._journal = journal
         self._now = now
         self._held: dict[str, Held] = {}
@@ -141,10 +143,12 @@ class Ledger:
         """
         try:
             async with asyncio.timeout(_OPEN_WITHIN_S):
-                booked = await self._calls.begin(call)
+                new = replace(call, node=self._node)
+                booked = await self._calls.begin(new, hold_s=LEASE_S)
                 if booked.id in self._held or not booked.live:
                     return booked
-                taken = await self._leases.take(booked.id)
+                mine = booked.node == self._node and booked.fence == 1
+                taken = booked if mine else await self._leases.take(booked.id)
         except TimeoutError:
             raise StorageError("the database does not answer in time", reason="busy") from None
         if taken is None:

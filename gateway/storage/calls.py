@@ -5,7 +5,7 @@ statement itself, so that two nodes that end the same call end it once, with one
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
@@ -70,12 +70,18 @@ class Calls:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, call: NewCall) -> Call:
-        """Add a call; of one whose Twilio SID is known (a webhook told twice), return the one there is."""
+    async def begin(self, call: NewCall, *, hold_s: float | None = None) -> Call:
+        """Add a call; of one whose Twilio SID is known (a webhook told twice), return the one there is.
+
+        Args:
+            hold_s: for how long the call's node holds a call that is new here; None holds it for nobody.
+        """
         async with self._database.writing() as connection:
-            await connection.execute(
-                self._database.insert(_table).values(begun(call)).on_conflict_do_nothing()
-            )
+            row = begun(call)
+            if hold_s is not None:
+                until = await self._database.clock(connection) + timedelta(seconds=hold_s)
+                row |= {"lease_until": until, "fence": 1}
+            await connection.execute(self._database.insert(_table).values(row).on_conflict_do_nothing())
             known = _table.c.id == call.id if call.call_sid is None else _table.c.call_sid == call.call_sid
             found = await fetch_one(connection, Call, sa.select(_table).where(known))
         if found is None:

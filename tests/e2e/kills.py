@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +102,7 @@ class Watching:
         self._events = CallEvents(database)
         self.seen: dict[str, list[CallEvent]] = {}
         self.over_at: dict[str, float] = {}
+        self.at_it = 0
 
     async def run(self) -> None:
         """Look for calls, and watch each; ends by being cancelled."""
@@ -111,10 +112,15 @@ class Watching:
                 for call in await self.rows():
                     if call["id"] not in self.seen:
                         self.seen[call["id"]] = []
-                        group.create_task(self._watch(call["id"], call["organization_id"]))
+                        group.create_task(self._count(self._watch(call["id"], call["organization_id"])))
                     if call["status"] in ("completed", "failed"):
                         self.over_at.setdefault(call["id"], now())
                 await asyncio.sleep(0.1)
+
+    async def _count(self, watch: Coroutine[Any, Any, None]) -> None:
+        self.at_it += 1
+        await watch
+        self.at_it -= 1
 
     async def rows(self) -> list[Any]:
         """Return all rows of calls."""
@@ -122,17 +128,24 @@ class Watching:
             return list((await connection.execute(sa.select(schema.calls))).mappings())
 
     async def _watch(self, call_id: str, organization_id: str) -> None:
-        """Read a call to its last event; where something was missed, what is stored is read first."""
+        """Read a call to its end; where something was missed, or not told, what is stored is read.
+
+        A node may die between the end of a call and the word of it: a call that is over is not waited for.
+        """
         seen = self.seen[call_id]
         while not seen or seen[-1].kind != "call_ended":
+            over = call_id in self.over_at
             after = seen[-1].seq if seen else 0
-            with suppress(ClusterError):
-                async with self._cluster.events.watch(call_id, after) as told:
+            with suppress(ClusterError, TimeoutError):
+                async with asyncio.timeout(2.0), self._cluster.events.watch(call_id, after) as told:
                     async for event in told:
                         seen.append(event_in(call_id, event.body))
                 continue
+            if len(seen) > after:
+                continue
             seen += await self._events.list_all(organization_id, call_id, after)
-            await asyncio.sleep(0.1)
+            if over and len(seen) == after:
+                return  # nothing ever happened in it
 
 
 @dataclass
@@ -195,9 +208,10 @@ class Campaign:
     async def _settled(self) -> bool:
         rows, seen = await self.watching.rows(), self.watching.seen
         over = all(row["status"] in ("completed", "failed") for row in rows)
-        told = all(events and events[-1].kind == "call_ended" for events in seen.values())
+        told = all(not events or events[-1].kind == "call_ended" for events in seen.values())
         recorded = all(row["state"] != "recording" for row in await self.recordings())
-        return over and told and recorded and len(seen) == len(rows) == len(self.watching.over_at)
+        watched = len(seen) == len(rows) == len(self.watching.over_at) and not self.watching.at_it
+        return over and told and recorded and watched
 
     async def recordings(self) -> list[Any]:
         """Return all rows of recordings."""
@@ -242,7 +256,8 @@ def _judge_events(verdict: Verdict, row: Any, stored: list[CallEvent], seen: lis
         verdict.faults.append(f"{call_id} has no end")
     if [event.seq for event in stored] != list(range(1, len(stored) + 1)):
         verdict.faults.append(f"{call_id} has holes in its events")
-    if [event.kind for event in stored].count("call_ended") != 1 or stored[-1].kind != "call_ended":
+    ends = [event.seq for event in stored if event.kind == "call_ended"]
+    if stored and ends != [len(stored)]:  # a call in which nothing happened may have ended without an event
         verdict.faults.append(f"{call_id} does not end with its one end")
     if seen != stored:
         verdict.faults.append(f"{call_id}: {len(seen)} events were told and {len(stored)} are stored")

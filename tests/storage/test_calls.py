@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import StorageError
 from gateway.records import Ending, Reason, Result
 from gateway.storage.call_events import CallEvents
+from gateway.storage.call_leases import CallLeases
 from gateway.storage.calls import PHONE_RANKS, CallQuery, Calls
 from gateway.storage.outbox import Outbox
 from gateway.storage.rows import Call
@@ -284,3 +285,16 @@ async def test_unsettled_are_old_calls_that_nobody_holds(acme: Tenant) -> None:
     await acme.finished()
 
     assert [call.id for call in await Calls(acme.database).list_unsettled(after(60))] == [old.id]
+
+
+async def test_call_is_held_from_its_first_moment(acme: Tenant) -> None:
+    """Its node has the lease in the same transaction; telling of the call again takes nobody's."""
+    calls, sid = Calls(acme.database), "CA" + "5" * 32
+    first = await calls.begin(new_call(acme.id, call_sid=sid, node="node-1"), hold_s=15.0)
+    again = await calls.begin(new_call(acme.id, call_sid=sid, node="node-2"), hold_s=15.0)
+
+    assert first.lease_until is not None
+    assert (first.node, first.fence) == ("node-1", 1)
+    assert again == first
+    assert await CallLeases(acme.database, "node-2").take(first.id) is None
+    assert await calls.list_unsettled(after(60)) == []
