@@ -67,11 +67,14 @@ class Callbacks:
         Raises:
             StorageError: the database is away; Twilio will be asked about the call later.
         """
-        if call_id is not None and await self._sids.learn(call_id, form["CallSid"]) is None:
-            log.warning("status_of_unknown_call", call_sid=form["CallSid"])
-            return
-        status = form.get("CallStatus", "")
-        call = await self._calls.note_phone_status(form["CallSid"], status, self._now())
+        sid, status = form["CallSid"], form.get("CallStatus", "")
+        call = await self._calls.note_phone_status(sid, status, self._now())
+        if call is None and call_id is not None:
+            # No news, or the first that is heard of the call's SID.
+            if await self._sids.learn(call_id, sid) is None:
+                log.warning("status_of_unknown_call", call_sid=sid)
+                return
+            call = await self._calls.note_phone_status(sid, status, self._now())
         if call is None:
             return
         streamless = call.status == "initiated" and self._has_no_stream(call, streamless)
