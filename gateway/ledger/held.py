@@ -34,6 +34,12 @@ class Held:
     def __post_init__(self) -> None:
         self.page = Page(self.call)
 
+    @property
+    def ready(self) -> bool:
+        """Whether something waits to be written, and nothing has to be found out first."""
+        known = self.fence is not None and self.page.last_seq is not None and not self.refused
+        return known and not self.due and not self.writing and len(self.page) > 0
+
     def holds(self, fence: int) -> None:
         """Write under a fence from now on, unless under a later one already."""
         self.fence = fence if self.fence is None else max(self.fence, fence)

@@ -203,6 +203,7 @@ class Ledger:
     async def _write_batches(self) -> None:
         while True:
             await asyncio.sleep(_BATCH_EVERY_S)
+            await self._writer.write_together(list(self._held.values()))
             for held in self._held.values():
                 if len(held.page):
                     self._writer.ask(held)

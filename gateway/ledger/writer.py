@@ -7,6 +7,7 @@ have been stored is offered under the same numbers, and stored once.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from gateway.cluster.interface import LiveEvent, LiveEvents
 from gateway.errors import StorageError
@@ -24,6 +25,7 @@ from gateway.telemetry.log import get_logger
 log = get_logger(__name__)
 
 _HANDS = 4
+_TOGETHER = 10  # more would keep the loop from its audio for too long
 _RETRY_S = 0.5
 ENDED = KINDS[CallEnded]
 _JOINED = KINDS[AgentJoined]
@@ -90,6 +92,38 @@ class Writer:
         else:
             self.storing = True
 
+    async def write_together(self, calls: Iterable[Held]) -> None:
+        """Store what waits of several calls, in few transactions; what is not stored waits for its turn.
+
+        For what matters less. A call that this node does not hold yet is left to the hands.
+        """
+        ready = [held for held in calls if held.ready]
+        for start in range(0, len(ready), _TOGETHER):
+            some = [held for held in ready[start : start + _TOGETHER] if held.ready]
+            for held in some:
+                held.writing = held.due = True
+            try:
+                with suppress(StorageError):  # then a hand finds out, call by call, what is the matter
+                    await self._append_all(some)
+            finally:
+                self._let_go(some)
+
+    def _let_go(self, calls: list[Held]) -> None:
+        for held in calls:
+            held.writing = False
+            if held.due:
+                self._turns.put_nowait(held)
+
+    async def _append_all(self, calls: list[Held]) -> None:
+        batches = [(held, held.page.next_batch()) for held in calls]
+        refused = await self._events.append_all([(batch, held.fence) for held, batch in batches])
+        for held, batch in batches:
+            if held.call.call_id in refused:
+                continue
+            if await self._stored(held, batch):
+                self._on_over(held)
+            held.due = len(held.page) > 0  # what came meanwhile
+
     async def write(self, held: Held) -> None:
         """Store what waits of a call, and tell it.
 
@@ -108,12 +142,16 @@ class Writer:
                     raise
                 held.fence, held.refused = None, held.refused + 1
                 continue
-            held.refused = 0
-            over = await self._follow(held, batch)
-            held.page.stored()
-            self.tell(batch)
-            if over:
+            if await self._stored(held, batch):
                 return self._on_over(held)
+
+    async def _stored(self, held: Held, batch: tuple[CallEvent, ...]) -> bool:
+        """Let what is stored have its consequences; True when that was the end of the call."""
+        held.refused = 0
+        over = await self._follow(held, batch)
+        held.page.stored()
+        self.tell(batch)
+        return over
 
     async def _may_write(self, held: Held) -> bool:
         """Take the call if this node does not hold it, and learn where its events stand.

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.errors import StorageError
 from gateway.storage import schema
 from gateway.storage.database import Database
-from gateway.storage.queries import fetch_all
+from gateway.storage.queries import fetch_all, values_of
 from gateway.storage.rows import CallEvent, Page
 
 _events = schema.call_events
@@ -30,31 +30,37 @@ class CallEvents:
         Raises:
             StorageError: ``conflict``: the call is unknown, erased, or another node's by now.
         """
-        if not events:
-            return
-        call_id = events[0].call_id
+        if events and await self.append_all([(events, fence)]):
+            raise StorageError("the call is not this node's to write", reason="conflict")
+
+    async def append_all(self, batches: Sequence[tuple[Sequence[CallEvent], int | None]]) -> set[str]:
+        """Store events of several calls, each with its fence, in one transaction; see :meth:`append`.
+
+        Returns:
+            The ids of the calls whose events were refused; the others' are stored.
+        """
+        fences = {events[0].call_id: fence for events, fence in batches}
         async with self._database.writing() as connection:
             # Locked, so that an erasure is either seen here or sees what is written here.
-            holder = sa.select(_calls).where(_calls.c.id == call_id).with_for_update(read=True)
-            row = (await connection.execute(holder)).mappings().one_or_none()
-            stale = fence is not None and row is not None and row["fence"] != fence
-            if row is None or row["erased_at"] is not None or stale:
-                raise StorageError("the call is not this node's to write", reason="conflict")
+            holders = sa.select(_calls).where(_calls.c.id.in_(fences)).order_by(_calls.c.id)
+            found = (await connection.execute(holders.with_for_update(read=True))).mappings()
+            owners = {
+                row["id"]: row["organization_id"]
+                for row in found
+                if row["erased_at"] is None and fences[row["id"]] in (None, row["fence"])
+            }
             rows = [
-                {
-                    "call_id": call_id,
-                    "seq": event.seq,
-                    "organization_id": row["organization_id"],
-                    "at": event.at,
-                    "kind": event.kind,
-                    "data": event.data,
-                }
+                values_of(event) | {"organization_id": owners[event.call_id]}
+                for events, _ in batches
                 for event in events
+                if event.call_id in owners
             ]
-            statement = self._database.insert(_events).on_conflict_do_nothing(
-                index_elements=["call_id", "seq"]
-            )
-            await connection.execute(statement, rows)
+            if rows:
+                statement = self._database.insert(_events).on_conflict_do_nothing(
+                    index_elements=["call_id", "seq"]
+                )
+                await connection.execute(statement, rows)
+        return set(fences) - set(owners)
 
     async def last_seq(self, call_id: str) -> int:
         """Return the number of the latest event, 0 without any: a node that takes over goes on behind it."""

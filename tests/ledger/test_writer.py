@@ -168,3 +168,96 @@ async def test_end_that_another_gave_is_left(database: Database, acme: Tenant) -
 
     assert ending_in(event) == HUNG_UP
     assert [await desk.writer.end(event, None) for _ in range(2)] == [True, False]
+
+
+async def together(desk: Desk, acme: Tenant, count: int) -> list[Held]:
+    """Return calls that are held and have something to write."""
+    calls = []
+    for _ in range(count):
+        held = await desk.held(acme, JOINED)
+        await desk.writer.write(held)
+        held.page.take(said(0, final=False), datetime.now(UTC))
+        calls.append(held)
+    return calls
+
+
+async def test_many_calls_are_written_together(database: Database, acme: Tenant) -> None:
+    """Each has its own events and numbers, and its watchers are told."""
+    desk = Desk(database)
+    calls = await together(desk, acme, 25)
+    await desk.writer.write_together(calls)
+
+    for held in calls:
+        stored = await CallEvents(database).list_all(acme.id, held.call.call_id)
+        assert [(event.seq, event.kind) for event in stored] == [(1, "agent_joined"), (2, "transcript")]
+        assert await desk.cluster.events.last_seq(held.call.call_id) == 2
+        assert (len(held.page), held.due, held.writing) == (0, False, False)
+
+
+async def test_what_comes_while_calls_are_written_together_is_written_at_once(
+    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Final words that come at that very moment do not wait for the next batch."""
+    append = CallEvents.append_all
+
+    async def meanwhile(self: CallEvents, batches: list[tuple[list[CallEvent], int]]) -> set[str]:
+        held.page.take(said(0), datetime.now(UTC))
+        desk.writer.ask(held)
+        return await append(self, batches)
+
+    async with writing(database) as desk:
+        (held,) = await together(desk, acme, 1)
+        monkeypatch.setattr(CallEvents, "append_all", meanwhile)
+        await desk.writer.write_together([held])
+        monkeypatch.undo()
+        await until(lambda: not len(held.page))
+
+
+async def test_trouble_of_one_call_is_found_out_by_a_hand(database: Database, acme: Tenant) -> None:
+    """A call that is another node's by now, and a database that is away, cost the others nothing."""
+    outage = Outage(database)
+    async with writing(outage) as desk:
+        calls = await together(desk, acme, 3)
+        calls[0].fence = 99
+        await desk.writer.write_together(calls)
+        await until(lambda: not any(len(held.page) for held in calls))
+        assert calls[0].fence not in (None, 99)
+        for held in calls:
+            held.page.take(said(1, final=False), datetime.now(UTC))
+        outage.away = True
+        await desk.writer.write_together(calls)
+        await until(lambda: not desk.writer.storing)
+        outage.away = False
+        await until(lambda: not any(len(held.page) for held in calls))
+
+        for held in calls:
+            stored = await CallEvents(database).list_all(acme.id, held.call.call_id)
+            assert [event.seq for event in stored] == [1, 2, 3]
+
+
+async def test_bug_in_a_batch_costs_one_call_its_books(
+    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch breaks, and the hands find out whose fault it was."""
+    async with writing(database) as desk:
+        calls = await together(desk, acme, 3)
+        next_batch = Page.next_batch
+
+        def breaks(self: Page) -> tuple[CallEvent, ...]:
+            if self.call is calls[1].call:
+                raise ValueError("a bug")
+            return next_batch(self)
+
+        monkeypatch.setattr(Page, "next_batch", breaks)
+        with pytest.raises(ValueError, match="a bug"):
+            await desk.writer.write_together(calls)
+        await until(lambda: calls[1].lost and not len(calls[0].page) and not len(calls[2].page))
+
+
+async def test_call_that_is_not_held_is_left_to_the_hands(database: Database, acme: Tenant) -> None:
+    """Nothing is found out on the way: it stays as it is."""
+    desk = Desk(database)
+    held = await desk.held(acme, JOINED)
+    await desk.writer.write_together([held])
+
+    assert (len(held.page), held.fence) == (1, None)

@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import StorageError
 from gateway.storage.call_events import CallEvents, events_of
 from gateway.storage.erasure import erase_call
-from tests.tenants import Tenant, after, event, said
+from tests.tenants import Tenant, after, an_id, event, said
 
 
 async def test_events_come_back_in_order(acme: Tenant) -> None:
@@ -66,3 +66,21 @@ async def test_nothing_is_added_to_what_is_not_there(acme: Tenant) -> None:
         assert refused.value.reason == "conflict"
 
     assert await events.last_seq(call.id) == 0
+
+
+async def test_events_of_several_calls_are_stored_together(acme: Tenant) -> None:
+    """Each under its own fence; a call that is not the writer's is named, and the others' are stored."""
+    events = CallEvents(acme.database)
+    calls = [await acme.ring() for _ in range(3)]
+    batches = [
+        ([event(call.id, 1), event(call.id, 2)], fence)
+        for call, fence in zip(calls, (0, 7, None), strict=True)
+    ]
+
+    refused = await events.append_all([*batches, ([event(an_id(), 1)], 0)])
+
+    stored = [[one.seq for one in await events.list_all(acme.id, call.id)] for call in calls]
+    assert stored == [[1, 2], [], [1, 2]]
+    assert calls[1].id in refused
+    assert len(refused) == 2
+    assert await events.append_all(batches[:1]) == set()
