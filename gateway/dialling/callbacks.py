@@ -7,7 +7,7 @@ import structlog
 
 from gateway.dialling.config import DialConfig
 from gateway.dialling.opening import first_message
-from gateway.dialling.outcomes import met_machine, over, unanswered
+from gateway.dialling.outcomes import LEFT_MESSAGE, met_machine, over, unanswered
 from gateway.dialling.sids import CallSids
 from gateway.errors import TwilioApiError
 from gateway.storage.agents import Agents
@@ -126,3 +126,6 @@ class Callbacks:
             await self._twilio.update_call(call.call_sid, twiml=twiml.say_and_hangup(words))
         except TwilioApiError as error:
             log.warning("message_not_left", call_id=call.id, reason=error.reason, status=error.status)
+        else:
+            # Nothing else will tell of it: the stream is gone, or, as the machine was quick, never came.
+            await self._calls.end(call.id, LEFT_MESSAGE, self._now())

@@ -9,6 +9,8 @@ FINAL_RANK = 4
 _UNANSWERED = {"busy": "busy", "no-answer": "no_answer", "failed": "failed", "canceled": "canceled"}
 STOPPED = Ending(Result.FAILED, Reason.OPERATOR_ENDED, "before_the_talk")
 """Of a call that somebody ended before anybody talked."""
+LEFT_MESSAGE = Ending(Result.COMPLETED, Reason.MACHINE_ANSWERED, "message_left")
+"""Of a call whose words are being said to a machine."""
 
 _NEVER_TALKED = Ending(Result.FAILED, Reason.CALLER_LOST, "never_came")
 _TALKED = Ending(Result.COMPLETED, Reason.CALLER_HUNG_UP, "status_callback")

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from gateway.dialling.callbacks import Callbacks
-from gateway.dialling.outcomes import STOPPED, met_machine
+from gateway.dialling.outcomes import LEFT_MESSAGE, STOPPED, met_machine
 from gateway.dialling.sids import CallSids
 from gateway.records import Ending, Reason, Result
 from gateway.storage.agents import Agents
@@ -146,7 +146,7 @@ class TestMachine:
         assert twilio.hung_up == [call_sid()]
 
     async def test_message_is_left_after_the_beep(self, database: Database, acme: Tenant) -> None:
-        """The task's first words, filled, in place of the stream; the call goes on until they are said."""
+        """The task's first words, filled, in place of the stream; the call came to what it was meant for."""
         words = "Good day {{customer_name}}, please call <us>."
         _, call = await acme.executed(answering_machine="leave_message", starting_message=words)
         async with exchange() as twilio:
@@ -155,7 +155,8 @@ class TestMachine:
 
         said = twilio.updated[call_sid()]["Twiml"]
         assert "<Say>Good day Ada, please call &lt;us&gt;.</Say><Hangup/>" in said
-        assert await ending_of(database, call) is None
+        assert await ending_of(database, call) == LEFT_MESSAGE
+        assert twilio.hung_up == []
 
     @pytest.mark.parametrize(("who", "words"), [("fax", "Hello."), ("machine_end_beep", None)])
     async def test_message_that_cannot_be_left(

@@ -120,7 +120,12 @@ async def message(place: Town, desk: Office) -> None:
         while not place.simulator.outbound:  # noqa: ASYNC110 - the words are being said
             await asyncio.sleep(0.02)
 
-    assert (over["status"], over["answered_by"]) == ("completed", "machine_end_beep")
+    assert (over["status"], over["reason"], over["detail"]) == (
+        "completed",
+        "machine_answered",
+        "message_left",
+    )
+    assert over["answered_by"] == "machine_end_beep"
     assert place.simulator.outbound[0].verbs[-2:] == ("Say", "Hangup")
 
 
