@@ -116,7 +116,7 @@ async def serving(
             journal=journal,
             stream_began=ledger.stream_began,
         )
-        outbound, switchboard = _dialling(settings, ground, ledger, twilio)
+        outbound, switchboard = _dialling(settings, ground, ledger, twilio, registry)
         phone = Phone(
             *(_phone_config(settings), registry, parts.session, clock.now, switchboard, outbound.callbacks)
         )
@@ -145,10 +145,16 @@ def _http(addresses: Addresses) -> aiohttp.ClientSession:
 
 
 def _dialling(
-    settings: Settings, ground: Foundations, ledger: Ledger, twilio: TwilioClient | None
+    settings: Settings,
+    ground: Foundations,
+    ledger: Ledger,
+    twilio: TwilioClient | None,
+    registry: Registry,
 ) -> tuple[Outbound, Switchboard]:
     config, node = dial_config(settings), ground.cluster.node
-    outbound = Outbound(ground.database, twilio, config, node=node, now=utc_now)
+    outbound = Outbound(
+        *(ground.database, twilio, config), node=node, now=utc_now, draining=lambda: registry.draining
+    )
     return outbound, Switchboard(ground.database, ledger, outbound.sids, config, node=node, now=utc_now)
 
 

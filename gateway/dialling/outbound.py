@@ -25,6 +25,7 @@ class Outbound:
         twilio: None without credentials: no calls are placed.
         node: this process's name.
         now: the wall clock.
+        draining: whether this process is about to leave: it places no scheduled calls then.
 
     Attributes:
         sids: for the switchboard.
@@ -39,6 +40,7 @@ class Outbound:
         *,
         node: str,
         now: Callable[[], datetime],
+        draining: Callable[[], bool] = lambda: False,
     ) -> None:
         clock = asyncio.get_running_loop().time
         self._calls = Calls(database)
@@ -49,7 +51,11 @@ class Outbound:
         self._placer = Placer(database, twilio, self.sids, config, node=node, now=now)
         self._settler = Settler(database, twilio, self.sids, now=now, clock=clock)
         able = twilio is not None and config.from_number is not None
-        self._scheduler = Scheduler(database, self._placer, config, now=now, clock=clock) if able else None
+        self._scheduler = (
+            Scheduler(database, self._placer, config, now=now, clock=clock, draining=draining)
+            if able
+            else None
+        )
 
     def new_call(self, task: Task) -> NewCall:
         """Make the call of a task: ``NewCallOf`` of the control plane."""

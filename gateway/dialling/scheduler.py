@@ -37,6 +37,7 @@ class Scheduler:
     Args:
         now: the wall clock.
         clock: the monotonic one.
+        draining: whether this process is about to leave: it places nothing then.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Scheduler:
         *,
         now: Callable[[], datetime],
         clock: Callable[[], float],
+        draining: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._draining = draining
         self._queue = DialQueue(database)
         self._tasks = Tasks(database)
         self._agents = Agents(database)
@@ -80,7 +83,7 @@ class Scheduler:
         Raises:
             StorageError: the database is away.
         """
-        limit = await self._room()
+        limit = 0 if self._draining() else await self._room()
         if limit == 0:
             return []
         now = self._now()

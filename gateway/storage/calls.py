@@ -11,7 +11,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from gateway.errors import StorageError
-from gateway.records import Ending
+from gateway.records import Ending, Reason
 from gateway.storage import schema
 from gateway.storage.call_events import events_of
 from gateway.storage.database import Database
@@ -255,15 +255,21 @@ class Calls:
             return await fetch_all(connection, Call, statement)
 
     async def count_attempts(self, organization_id: str, to_number: str, since: datetime) -> int:
-        """Count the calls that an organization placed to a number."""
+        """Count the calls that an organization placed to a number, without those that were never dialled."""
         statement = sa.select(sa.func.count()).where(
             _table.c.organization_id == organization_id,
             _table.c.to_number == to_number,
             _table.c.direction == "outbound",
             _table.c.created_at >= since,
+            dialled(),
         )
         async with self._database.reading() as connection:
             return int((await connection.execute(statement)).scalar_one())
+
+
+def dialled() -> sa.ColumnElement[bool]:
+    """Tell whether a placed call rang somebody, or may yet, as SQL."""
+    return sa.or_(_table.c.reason.is_(None), _table.c.reason != Reason.NOT_PLACED.value)
 
 
 def begun(call: NewCall) -> dict[str, object]:

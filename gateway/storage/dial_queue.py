@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage import schema
+from gateway.storage.calls import dialled
 from gateway.storage.database import Database
 from gateway.storage.dial_policy import Facts
 from gateway.storage.queries import changed, fetch_all
@@ -88,7 +89,10 @@ async def _attempts(
     statement = (
         sa.select(_calls.c.organization_id, _calls.c.to_number, sa.func.count())
         .where(
-            _calls.c.to_number.in_(numbers), _calls.c.direction == "outbound", _calls.c.created_at >= since
+            _calls.c.to_number.in_(numbers),
+            _calls.c.direction == "outbound",
+            _calls.c.created_at >= since,
+            dialled(),
         )
         .group_by(_calls.c.organization_id, _calls.c.to_number)
     )

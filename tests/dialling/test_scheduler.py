@@ -30,7 +30,7 @@ from gateway.storage.tasks import Tasks
 from tests.databases import PostgresServer
 from tests.dialling.exchange import CONFIG, Exchange, exchange
 from tests.dialling.test_placing import ending_of
-from tests.tenants import NOW, Tenant, after, an_id, task, tenant
+from tests.tenants import HUNG_UP, LOST, NOW, Tenant, after, an_id, task, tenant
 
 NIGHT = DialPolicy(quiet_from=time(11), quiet_until=time(13))  # NOW is 12:00 UTC
 
@@ -162,8 +162,8 @@ async def test_forbidden_call_fails_with_its_rule(database: Database, acme: Tena
             id=an_id(), organization_id=acme.id, number=planned.to_number, reason="", created_at=NOW
         )
         await SuppressionList(database).add(entry)
-    for _ in range(2):
-        await acme.executed(not_placed("test"))
+    for ending in (HUNG_UP, LOST, not_placed("test")):
+        await acme.executed(ending)
     async with scheduling(database, policy=policy) as at:
         assert await at.go() == []
         assert await at.go() == []
@@ -186,7 +186,7 @@ async def test_another_tenants_calls_do_not_count(database: Database, acme: Tena
     rival = await tenant(database, "Rival")
     entry = SuppressedNumber(id=an_id(), organization_id=rival.id, number="+491", reason="", created_at=NOW)
     await SuppressionList(database).add(entry)
-    await rival.executed(not_placed("test"), to_number="+491")
+    await rival.executed(HUNG_UP, to_number="+491")
     await acme.add_task(scheduled_at=NOW, to_number="+491")
     async with scheduling(database, policy=DialPolicy(max_attempts=1)) as at:
         assert await at.go() == ["+491"]
@@ -224,6 +224,26 @@ async def test_call_that_nobody_could_talk_in(database: Database, acme: Tenant, 
         assert await at.go() == []
 
     assert await ending_of(database, await call_of(acme, planned)) == not_placed(why)
+
+
+async def test_what_was_never_dialled_is_no_attempt(database: Database, acme: Tenant) -> None:
+    """A call that a rule or Twilio refused does not use up the number's attempts."""
+    for _ in range(3):
+        await acme.executed(not_placed("blocked_quiet_hours"))
+    await acme.add_task(scheduled_at=NOW)
+    async with scheduling(database, policy=DialPolicy(max_attempts=1)) as at:
+        assert len(await at.go()) == 1
+
+
+async def test_process_that_is_about_to_leave_places_nothing(database: Database, acme: Tenant) -> None:
+    """Who is rung by it would find nobody there: the task is left to another node, or to the next start."""
+    await acme.add_task(scheduled_at=NOW)
+    async with scheduling(database) as at:
+        leaving = at.scheduler._draining = lambda: True
+        assert leaving()
+        assert await at.go() == []
+        at.scheduler._draining = lambda: False
+        assert len(await at.go()) == 1
 
 
 async def test_refusal_is_the_calls_and_nobody_elses(database: Database, acme: Tenant) -> None:

@@ -276,6 +276,8 @@ async def test_attempts_are_the_calls_that_we_placed(acme: Tenant) -> None:
 
     assert await count(acme.id, CALLEE, NOW) == 1
     assert await count(acme.id, CALLEE, after(1)) == 0
+    await acme.executed(Ending(Result.FAILED, Reason.NOT_PLACED, "blocked_quiet_hours"))
+    assert await count(acme.id, CALLEE, NOW) == 1
 
 
 async def test_unsettled_are_old_calls_that_nobody_holds(acme: Tenant) -> None:
