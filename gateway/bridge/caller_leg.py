@@ -101,12 +101,12 @@ class CallerLeg:
         self._stream = stream
         self._socket = socket
         self._now = now
-        self._line = CallerLine(stream, socket, recorder)
+        self.response = ResponseClock()
+        self._line = CallerLine(stream, socket, recorder, self.response.talk)
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
         self._stall = _Stall()
         self.downlink = downlink
-        self.response = ResponseClock()
         self.dropped = 0
 
     async def listen(self, listener: CallerListener) -> None:
@@ -228,26 +228,30 @@ class CallerLeg:
             self.downlink.counters,
             self.downlink.playout.counters,
         )
-        return {
-            "caller_frames": stream.frames,
-            "caller_gaps": stream.sequence_gaps + stream.chunk_gaps,
-            "caller_gap_ms": stream.timestamp_gap_ms,
-            "caller_bad_messages": sum(stream.bad_messages.values()),
-            "caller_ignored": stream.duplicates
-            + stream.wrong_stream
-            + stream.after_stop
-            + stream.marks_unprompted,
-            "agent_turns": downlink.turns,
-            "agent_ms": downlink.agent_bytes // _AGENT_BYTES_PER_MS,
-            "agent_dbfs": round(self.downlink.level.rms_dbfs, 1),
-            "agent_late_bytes": downlink.late_bytes,
-            "pieces_sent": playout.pieces,
-            "pieces_dropped": self.dropped,
-            "cleared_ms": playout.cleared_bytes // BYTES_PER_MS,
-            "overflow_ms": playout.overflow_bytes // BYTES_PER_MS,
-            "underruns": playout.underruns,
-            "peak_pending_ms": playout.peak_pending_ms,
-        } | {f"caller_bad_messages.{reason}": count for reason, count in stream.bad_messages.items()}
+        return (
+            self.response.talk.counters(self._now())
+            | {
+                "caller_frames": stream.frames,
+                "caller_gaps": stream.sequence_gaps + stream.chunk_gaps,
+                "caller_gap_ms": stream.timestamp_gap_ms,
+                "caller_bad_messages": sum(stream.bad_messages.values()),
+                "caller_ignored": stream.duplicates
+                + stream.wrong_stream
+                + stream.after_stop
+                + stream.marks_unprompted,
+                "agent_turns": downlink.turns,
+                "agent_ms": downlink.agent_bytes // _AGENT_BYTES_PER_MS,
+                "agent_dbfs": round(self.downlink.level.rms_dbfs, 1),
+                "agent_late_bytes": downlink.late_bytes,
+                "pieces_sent": playout.pieces,
+                "pieces_dropped": self.dropped,
+                "cleared_ms": playout.cleared_bytes // BYTES_PER_MS,
+                "overflow_ms": playout.overflow_bytes // BYTES_PER_MS,
+                "underruns": playout.underruns,
+                "peak_pending_ms": playout.peak_pending_ms,
+            }
+            | {f"caller_bad_messages.{reason}": count for reason, count in stream.bad_messages.items()}
+        )
 
     async def close(self, code: int) -> None:
         """Close the media socket."""

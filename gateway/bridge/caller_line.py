@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from gateway.audio.heard import BYTES_PER_SECOND
+from gateway.bridge.talk import TalkClock
 from gateway.recording.tape import Recorder
 from gateway.twilio.messages import Media
 from gateway.twilio.protocol import MediaStream
@@ -29,12 +30,16 @@ class CallerLine:
         stream: the protocol, started.
         socket: the open media socket.
         recorder: takes down what the caller says and hears; None when the call is not recorded.
+        talk: is told when something is heard.
     """
 
-    def __init__(self, stream: MediaStream, socket: Sends, recorder: Recorder | None) -> None:
+    def __init__(
+        self, stream: MediaStream, socket: Sends, recorder: Recorder | None, talk: TalkClock
+    ) -> None:
         self._stream = stream
         self._socket = socket
         self._recorder = recorder
+        self._talk = talk
         self._quickest_s: float | None = None
         self._lag_s = 0.0
         self._heard_until = 0.0
@@ -60,6 +65,7 @@ class CallerLine:
         self._heard_until += len(piece) / BYTES_PER_SECOND
         if not self._socket.send(self._stream.play(piece)):
             return False
+        self._talk.heard(heard_from, heard_from + len(piece) / BYTES_PER_SECOND)
         if self._recorder is not None:
             self._recorder.agent(piece, heard_from)
         return True
@@ -70,6 +76,7 @@ class CallerLine:
 
     def clear(self, now: float, *, tell: bool = True) -> None:
         """Take back what was sent and not heard; tell Twilio so unless the stream is over anyhow."""
+        self._talk.cleared(now + self._lag_s)
         if self._recorder is not None:
             self._recorder.cleared(now + self._lag_s)
         if tell:

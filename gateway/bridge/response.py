@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from gateway.bridge import events as on
+from gateway.bridge.talk import TalkClock
 
 
 class ResponseClock:
@@ -13,9 +14,11 @@ class ResponseClock:
 
     Attributes:
         tell: is told how long the caller waited (ms), each time.
+        talk: how long the caller talked.
     """
 
     def __init__(self) -> None:
+        self.talk = TalkClock()
         self._talking = False
         self._since: float | None = None
         self._sent_before: int | None = None
@@ -26,15 +29,20 @@ class ResponseClock:
         match event:
             case on.SpeechStarted():
                 self._talking, self._since, self._sent_before = True, None, None
+                self.talk.caller_started(now)
             case on.SpeechStopped():
-                self._talking, self._since = False, now
+                self._stopped(now)
             case _:
                 pass
 
     def caller_said(self, now: float, *, final: bool) -> None:
         """Note words of the caller; final ones end a turn whose end nothing else tells of."""
         if final and self._talking:
-            self._talking, self._since = False, now
+            self._stopped(now)
+
+    def _stopped(self, now: float) -> None:
+        self._talking, self._since = False, now
+        self.talk.caller_stopped(now)
 
     def agent_sounded(self, pieces_sent: int) -> None:
         """Note audio of the agent, and how many pieces had left for the caller before it."""

@@ -1,6 +1,7 @@
 """What goes out to the phone, and what a recording is told of it."""
 
 from gateway.bridge.caller_line import CallerLine
+from gateway.bridge.talk import TalkClock
 from gateway.recording.tape import Recorder
 from gateway.twilio import messages as twilio
 from gateway.twilio.protocol import MediaStream
@@ -29,7 +30,7 @@ def line(recorder: Recorder | None) -> tuple[CallerLine, Socket]:
     stream, socket = MediaStream(), Socket()
     stream.receive(twilio.dump_twilio(twilio.Connected()))
     stream.receive(twilio.dump_twilio(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid)))
-    return CallerLine(stream, socket, recorder), socket
+    return CallerLine(stream, socket, recorder, TalkClock()), socket
 
 
 def told(recorder: Recorder) -> list[tuple[int, float]]:

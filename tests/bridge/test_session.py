@@ -413,3 +413,21 @@ async def test_recorded_call_is_taken_down_on_both_sides() -> None:
 
     assert len(pairs) / 16 == pytest.approx(1_000, abs=50)
     assert len(pairs[1::2].replace(b"\xff", b"")) / 8 == pytest.approx(1_000, abs=50)
+
+
+@on_virtual_time
+async def test_talk_and_talk_over_are_counted() -> None:
+    """The call's counters say how long the caller talked, and for how long of it over the agent."""
+    async with Stage().play() as stage:
+        stage.agent.speak("t1", 2_000)
+        await stage.talk(1.0)
+        stage.agent.say(vatel.SpeechStarted())
+        await stage.talk(0.4)
+        stage.agent.say(vatel.Interruption())
+        await stage.talk(0.6)
+        stage.agent.say(vatel.SpeechStopped())
+        await stage.talk(0.5)
+    counters = stage.end().counters
+
+    assert counters["caller_talk_ms"] == pytest.approx(1_000, abs=60)
+    assert counters["talk_over_ms"] == pytest.approx(400, abs=60)
