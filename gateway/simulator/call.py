@@ -91,12 +91,15 @@ class Call:
             return None
         for status in ("initiated", "ringing"):
             self._become(status)
-        await self._sleep(self._options.ring_s)
-        if self._options.unanswered is not None:
-            self.end(self._options.unanswered)
+        options = self._options
+        await self._sleep(options.ring_s)
+        if options.unanswered is not None:
+            self.end(options.unanswered)
         if self._ending is None:
             self._answer()
-            self._detect()
+            if options.detected_by is not None and options.answered_by:
+                self.answered_by = options.answered_by
+                self._progress.machine(options.detected_by, options.answered_by)  # the call goes on meanwhile
         return self._ending
 
     async def _converse(self) -> Ending:
@@ -182,13 +185,6 @@ class Call:
         if self._answered_s is None:
             self._answered_s = self._clock()
             self._become("in-progress")
-
-    def _detect(self) -> None:
-        """Tell who answered, if somebody asked for it; the call goes on meanwhile."""
-        options = self._options
-        if options.detected_by is not None and options.answered_by:
-            self.answered_by = options.answered_by
-            self._progress.machine(options.detected_by, options.answered_by)
 
     def _become(self, status: CallStatus) -> None:
         self.status = status
