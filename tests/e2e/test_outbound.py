@@ -165,3 +165,26 @@ async def scheduled(place: Town, desk: Office) -> None:
 def test_scheduled_task_is_placed_in_time() -> None:
     """Within a second of its time, once."""
     play(scheduled, replace(CallOptions(), say_s=0.1), callee_s=0.4)
+
+
+async def refused(place: Town, desk: Office) -> None:
+    """Execute a task that Twilio has no room for, then, once it has, execute it again."""
+    place.simulator.rest.refuse_next = 3
+    task = await planned(place, desk)
+    path = f"/tasks/{task['id']}"
+    told = await desk.ask("POST", f"{path}/execute", status=503)
+    failed = await desk.ask("GET", path)
+    over = await desk.ended(failed["call_id"])
+    await desk.ask("POST", f"{path}/reset")
+    again = await desk.ended((await desk.ask("POST", f"{path}/execute"))["call_id"])
+
+    assert told["reason"] == "rate_limited"
+    assert failed["status"] == "failed"
+    assert (over["status"], over["reason"], over["detail"]) == ("failed", "not_placed", "twilio_20429")
+    assert again["status"] == "completed"
+    assert (await desk.ask("GET", path))["attempts"] == 2
+
+
+def test_call_that_twilio_refuses_has_failed() -> None:
+    """Whoever executed the task hears of it, and may do so again."""
+    play(refused, callee_s=0.4)
