@@ -4,7 +4,9 @@ Migrations only add (expand), so that nodes of the version before run on the new
 used is removed a version later (contract). So a schema that is newer than this program is no fault.
 """
 
+import asyncio
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic.config import Config
@@ -15,6 +17,7 @@ from alembic.script import ScriptDirectory
 from gateway.errors import StorageError
 from gateway.storage.database import Database
 
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 _LOCK = 7_263_441_508  # any number: names the advisory lock that keeps two nodes from migrating at once
 
 
@@ -39,7 +42,9 @@ async def migrate(database: Database) -> list[str]:
     Returns:
         The names of those that were run.
     """
-    async with database.writing() as connection:
+    # Alembic has one environment per process: what two migrations at once would share.
+    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with turn, database.writing() as connection:
         return await connection.run_sync(_upgrade)
 
 

@@ -98,3 +98,14 @@ async def test_failed_migration_leaves_nothing(bare_url: str) -> None:
     await database.close()
 
     assert tables == ["delivery_attempts"]
+
+
+async def test_many_databases_are_migrated_at_the_same_time(tmp_path: Path) -> None:
+    """Gateways that start side by side in one process do not get into each other's migrations."""
+    databases = [Database.open(f"sqlite:///{tmp_path}/{number}.db") for number in range(5)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(migrate(database)) for database in databases]
+    for database in databases:
+        await database.close()
+
+    assert all(task.result() == tasks[0].result() != [] for task in tasks)
