@@ -100,24 +100,7 @@ class CallSession:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         self._over: asyncio.Future[do.End] = asyncio.get_running_loop().create_future()
-        self._do = self._deeds(caller)
-
-    def _deeds(self, caller: CallerLeg) -> dict[type[do.Command], Callable[[Any], None]]:
-        return {
-            do.ConnectAgent: lambda c: self._line.connect(self.scribe.conversation.so_far(), c.after_s),
-            do.LeaveAgent: lambda c: self._line.leave(),
-            do.PlayClip: lambda c: caller.insert("clip", clips.load(c.clip)),
-            do.ClearCaller: lambda c: self.scribe.cleared(
-                caller.clear(keep_keys=c.interrupted), interrupted=c.interrupted
-            ),
-            do.HoldCaller: lambda c: caller.hold(True),
-            do.ReleaseCaller: lambda c: caller.hold(False),
-            do.DrainCaller: lambda c: caller.drain(),
-            do.RunTool: lambda c: self._desk.start(c.call),
-            do.RefuseTool: lambda c: self._desk.refuse(c.call),
-            do.AnswerTool: lambda c: self._desk.answer(c.number),
-            do.End: self._finish,
-        }
+        self._do = _deeds(self, caller)
 
     async def run(self) -> Ending:
         """Run the call to its end; both sockets are closed when it returns. Cancelled, it books that end."""
@@ -261,3 +244,22 @@ _EVENTS: dict[type[vatel.ServerMessage], on.Event] = {
     vatel.SpeechStopped: on.SpeechStopped(),
     vatel.Interruption: on.Interruption(),
 }
+
+
+def _deeds(call: CallSession, caller: CallerLeg) -> dict[type[do.Command], Callable[[Any], None]]:
+    """Return how each command of a call's machine is carried out."""
+    return {
+        do.ConnectAgent: lambda c: call._line.connect(call.scribe.conversation.so_far(), c.after_s),
+        do.LeaveAgent: lambda c: call._line.leave(),
+        do.PlayClip: lambda c: caller.insert("clip", clips.load(c.clip)),
+        do.ClearCaller: lambda c: call.scribe.cleared(
+            caller.clear(keep_keys=c.interrupted), interrupted=c.interrupted
+        ),
+        do.HoldCaller: lambda c: caller.hold(True),
+        do.ReleaseCaller: lambda c: caller.hold(False),
+        do.DrainCaller: lambda c: caller.drain(),
+        do.RunTool: lambda c: call._desk.start(c.call),
+        do.RefuseTool: lambda c: call._desk.refuse(c.call),
+        do.AnswerTool: lambda c: call._desk.answer(c.number),
+        do.End: call._finish,
+    }

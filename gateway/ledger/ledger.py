@@ -20,6 +20,7 @@ from gateway.ledger.carrier import Carrier
 from gateway.ledger.held import Held
 from gateway.ledger.orders import Orders
 from gateway.ledger.recovery import Recovery
+from gateway.ledger.steady import safely, steadily
 from gateway.ledger.writer import Writer
 from gateway.recording.recordings import Recordings
 from gateway.recording.tape import Recorder
@@ -37,9 +38,6 @@ _OPEN_WITHIN_S = 4.0
 _RENEW_AGAIN_S = 1.0
 _STREAM_WITHIN_S = 90.0  # longer than any stream token lives
 _LAST_WORDS_S = 5.0
-_START_AGAIN_S = 1.0
-
-Work = Callable[[], Coroutine[None, None, None]]
 
 
 class Ledger:
@@ -113,7 +111,7 @@ class Ledger:
         works = [self._writer.run, self._recovery.run, self._write_batches, self._renew_leases]
         works += [] if self._audio is None else [self._audio.run]
         async with asyncio.TaskGroup() as self._group:
-            tasks = [self._group.create_task(_steadily(work)) for work in works]
+            tasks = [self._group.create_task(steadily(work)) for work in works]
             try:
                 with self._journal.kept_by(self.take):
                     yield
@@ -128,7 +126,7 @@ class Ledger:
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         assert self._group is not None
-        task = self._group.create_task(_safely(work))
+        task = self._group.create_task(_alone(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -253,18 +251,8 @@ class Ledger:
             log.error("events_lost", count=self.unstored)
 
 
-async def _steadily(work: Work) -> None:
-    """Do what never ends; a bug of ours is said, and costs no call."""
-    while True:
-        await _safely(work())
-        await asyncio.sleep(_START_AGAIN_S)
-
-
-async def _safely(work: Coroutine[None, None, None]) -> None:
-    try:
-        await work
-    except Exception as bug:  # outermost frame of all that goes on beside the calls
-        log.error("ledger_broke", work=getattr(work, "__qualname__", "?"), exc_info=bug)
+async def _alone(work: Coroutine[None, None, None]) -> None:
+    await safely(work)
 
 
 def _info(call: Call) -> CallInfo:

@@ -13,6 +13,7 @@ from gateway.cluster.interface import LiveEvent, LiveEvents
 from gateway.errors import StorageError
 from gateway.ledger.held import Held
 from gateway.ledger.live import body_of
+from gateway.ledger.steady import safely
 from gateway.records import AgentJoined, CallEnded, Ending, Reason, Result
 from gateway.storage.call_events import CallEvents
 from gateway.storage.call_leases import CallLeases
@@ -71,10 +72,9 @@ class Writer:
         while True:
             held = await self._turns.get()
             held.due, held.writing = False, True
-            try:
-                await self._try(held)
-            finally:
-                held.writing = False
+            if not await safely(self._try(held)):
+                held.lose()  # a bug costs this call its books, and no other
+            held.writing = False
             if held.due:
                 self._turns.put_nowait(held)
 
@@ -86,9 +86,6 @@ class Writer:
                 log.warning("events_wait", call_id=held.call.call_id, reason=fault.reason)
             self.storing = False
             asyncio.get_running_loop().call_later(_RETRY_S, self.ask, held)
-        except Exception as bug:  # outermost frame: a bug costs this call its books, and no other
-            log.error("books_broke", call_id=held.call.call_id, exc_info=bug)
-            held.lose()
         else:
             self.storing = True
 

@@ -8,7 +8,7 @@ from gateway.bridge.registry import Registry
 from gateway.cluster.inprocess import InProcessCluster
 from gateway.errors import ClusterError, ConfigError, StorageError
 from gateway.journal import Journal
-from gateway.ledger import ledger
+from gateway.ledger import steady
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.live import event_in
 from gateway.ledger.recovery import Recovery
@@ -450,7 +450,7 @@ async def test_bug_in_a_work_of_the_ledger_costs_nothing_else(
         looks.append(0.0)
         raise ValueError("a bug")
 
-    monkeypatch.setattr(ledger, "_START_AGAIN_S", 0.01)
+    monkeypatch.setattr(steady, "_START_AGAIN_S", 0.01)
     monkeypatch.setattr(Recovery, "look", breaks)
     async with at_work(database) as office:
         call = await office.ring(acme)
