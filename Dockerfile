@@ -32,8 +32,11 @@ RUN apt-get update \
 COPY --from=build /opt/gateway /opt/gateway
 
 ENV PATH=/opt/gateway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The working directory, where records and recordings are kept unless the settings say otherwise.
+RUN install -d -o 10001 -g 10001 /var/lib/vatel-gateway
 USER 10001:10001
-WORKDIR /tmp
+WORKDIR /var/lib/vatel-gateway
+VOLUME /var/lib/vatel-gateway
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 

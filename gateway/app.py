@@ -6,32 +6,28 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from pydantic import SecretStr
 
-from gateway.api.health import Health
+from gateway.api.first_start import FirstStart
 from gateway.api.metrics import metrics_routes
-from gateway.api.phone import Phone, PhoneConfig, transfer_twiml
+from gateway.api.phone import Phone, PhoneConfig
 from gateway.api.routes import routes
 from gateway.api.server import server
 from gateway.audio.fillers import load_filler
-from gateway.audio.playout import Playout
-from gateway.audio.resample import make_resampler
-from gateway.bridge.actions import Timers
-from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.clock import Clock
-from gateway.bridge.dial import Dialer
-from gateway.bridge.machine import CallMachine
-from gateway.bridge.media import AGENT_RATE_HZ, CALLER_RATE_HZ, Downlink, Uplink
-from gateway.bridge.registry import Registry, Reservation
-from gateway.bridge.session import CallSession
-from gateway.errors import ConfigError, ToolError, TwilioApiError
+from gateway.bridge.registry import Registry
+from gateway.call_parts import CallParts, carrier, plain, twilio_client, vatel_client
+from gateway.control_plane import control_plane, dial_config, utc_now
+from gateway.dialling.outbound import Outbound
+from gateway.dialling.switchboard import Switchboard
+from gateway.errors import ConfigError
+from gateway.foundations import Foundations, at_work, foundations
 from gateway.journal import Journal
-from gateway.records import CallInfo
+from gateway.ledger.ledger import Ledger
 from gateway.settings import Settings, environment
 from gateway.telemetry import log as logs
 from gateway.telemetry.log import get_logger
@@ -39,19 +35,14 @@ from gateway.tools import loading
 from gateway.tools.catalog import EMPTY, Catalog
 from gateway.tools.reloading import Reloader
 from gateway.tools.toolbox import Toolbox, opened
-from gateway.twilio.protocol import MediaStream
 from gateway.twilio.rest import TwilioClient
-from gateway.twilio.socket import CallerSocket
 from gateway.vatel.addresses import Addresses, AddressResolver
-from gateway.vatel.rest import VatelClient
 
 log = get_logger(__name__)
 
-_RESUME_MESSAGE = "Sorry, we were cut off for a moment. Please go on."
 _LAST_WORDS_S = 6.0
 _HURRIED_WORDS_S = 0.4
-_REST_TIMEOUT_S = 5.0
-_SECOND_TRY_S = 2.0
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +52,7 @@ class Gateway:
     Attributes:
         port: where it listens.
         reload_tools: reads the tools file again, even if it looks the same.
+        first: what is to be shown to the operator, when this was the first start.
     """
 
     registry: Registry
@@ -68,109 +60,15 @@ class Gateway:
     phone: Phone
     port: int
     reload_tools: Callable[[], None]
+    first: FirstStart | None = field(default=None, repr=False)
 
 
-class _Parts:
-    """What every call is put together from. Lives as long as the process."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        http: aiohttp.ClientSession,
-        clock: Clock,
-        addresses: Addresses,
-        toolbox: Toolbox,
-    ) -> None:
-        vatel, twilio = settings.vatel, settings.twilio
-        self._settings = settings
-        self._clock = clock
-        self._toolbox = toolbox
-        self.journal = Journal()
-        self._dialer = Dialer(
-            VatelClient(http, str(vatel.base_url), _plain(vatel.api_key), vatel.connect_timeout_s),
-            agent_id=vatel.agent_id or "",
-            socket_url="ws" + vatel.base_url.removeprefix("http") + "/v1/connection",
-            timeout_s=vatel.connect_timeout_s,
-            resume_message=_RESUME_MESSAGE,
-            addresses=addresses,
-        )
-        self._twilio = (
-            TwilioClient(
-                http, twilio.account_sid, _plain(twilio.auth_token), twilio.api_base_url, _REST_TIMEOUT_S
-            )
-            if twilio.account_sid and twilio.auth_token
-            else None
-        )
-
-    def session(self, reservation: Reservation, stream: MediaStream, caller: CallerSocket) -> CallSession:
-        """Put a call together."""
-        audio = self._settings.audio
-        playout = Playout(lead_ms=audio.lead_ms, jitter_ms=audio.jitter_ms, limit_ms=audio.buffer_ms)
-        downlink = Downlink(make_resampler(audio.resampler, AGENT_RATE_HZ, CALLER_RATE_HZ), playout)
-        return CallSession(
-            reservation.call,
-            machine=CallMachine(barge_in=audio.barge_in, timers=_timers(self._settings)),
-            caller=CallerLeg(stream, caller, downlink, self._clock.now),
-            uplink=Uplink(make_resampler(audio.resampler, CALLER_RATE_HZ, AGENT_RATE_HZ)),
-            dial=self._dialer.dial,
-            tools=self._toolbox.enter(reservation.call),
-            hang_up=self._hang_up,
-            transfer=self._transfer,
-            journal=self.journal,
-            clock=self._clock,
-            before=reservation.before,
-            streams=reservation.streams,
-        )
-
-    async def _hang_up(self, call: CallInfo) -> None:
-        """End the call at Twilio; without credentials the closing stream leads to our ``<Hangup/>``."""
-        if self._twilio is None:
-            return
-        try:
-            await self._twilio.hang_up(call.call_sid)
-        except TwilioApiError as error:
-            log.warning("hang_up_failed", reason=error.reason, status=error.status)
-
-    async def _transfer(self, call: CallInfo, number: str, ring_timeout_s: int) -> None:
-        """Put the caller through at Twilio.
-
-        Raises:
-            ToolError: Twilio refused, or there are no credentials to ask it with.
-        """
-        if self._twilio is None:
-            raise ToolError("This gateway has no phone account to transfer with.", reason="no_account")
-        document = transfer_twiml(self._settings.public_url or "", call, number, ring_timeout_s)
-        try:
-            await self._twilio.update_call(call.call_sid, twiml=document)
-        except TwilioApiError as error:
-            raise ToolError(
-                f"The phone network did not take the transfer ({error.reason}).",
-                reason=f"transfer_{error.reason}",
-            ) from None
-
-
-def _plain(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret is not None else ""
-
-
-def _timers(settings: Settings) -> Timers:
-    return Timers(
-        # One try whole, and time for another to succeed.
-        connect_s=settings.vatel.connect_timeout_s + _SECOND_TRY_S,
-        agent_silent_s=settings.vatel.silence_timeout_s,
-        caller_silent_s=settings.calls.no_media_timeout_s,
-        drain_s=settings.calls.goodbye_max_s,
-        call_s=settings.calls.max_duration_s,
-    )
-
-
-def _phone_config(settings: Settings, public_url: str) -> PhoneConfig:
+def _phone_config(settings: Settings) -> PhoneConfig:
     twilio = settings.twilio
     return PhoneConfig(
-        public_url=public_url,
+        public_url=settings.public_url or "",
         account_sid=twilio.account_sid,
-        auth_token=_plain(twilio.auth_token) if twilio.validate_signatures else None,
-        agent_id=settings.vatel.agent_id or "",
+        auth_token=plain(twilio.auth_token) if twilio.validate_signatures else None,
         start_timeout_s=settings.calls.start_timeout_s,
         most_unclaimed=settings.calls.max_active,
     )
@@ -188,36 +86,75 @@ async def serving(
         tools: in place of the tools file that the settings name.
 
     Raises:
-        ConfigError: the tools file cannot be used.
+        ConfigError: the tools file, or a URL, cannot be used.
+        StorageError: the database cannot be used.
     """
-    clock = Clock(asyncio.get_running_loop())
-    addresses = Addresses()
+    clock, addresses = Clock(asyncio.get_running_loop()), Addresses()
     async with AsyncExitStack() as stack:
         private = _listen_for_metrics(settings, stack)
-        # One pool for both vendors; nothing from the environment decides where our traffic goes.
-        http = await stack.enter_async_context(
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, limit_per_host=0, resolver=AddressResolver(addresses)
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                # Nothing is unpacked, so that no body grows; then nothing may be asked for packed.
-                auto_decompress=False,
-                headers={"Accept-Encoding": "identity"},
-            )
-        )
+        http = await stack.enter_async_context(_http(addresses))
         toolbox, reload_tools = await _tools(settings, tools, stack)
-        parts = _Parts(settings, http, clock, addresses, toolbox)
+        ground = await stack.enter_async_context(foundations(settings, clock.now))
+        vatel, twilio = vatel_client(settings, http), twilio_client(settings, http)
         registry = Registry(
             max_active=settings.calls.max_active, token_ttl_s=settings.calls.stream_token_ttl_s
         )
+        journal = Journal()
+        ledger = Ledger(
+            *(ground.database, ground.cluster, journal, registry),
+            recordings=ground.recordings,
+            carrier=carrier(twilio),
+            now=clock.now,
+            keep_recordings_s=settings.recordings.keep_days * _DAY_S or None,
+        )
+        await stack.enter_async_context(ledger.running())
         stack.callback(registry.departures.settle)  # once the server has ended what was live
-        phone = Phone(_phone_config(settings, settings.public_url or ""), registry, parts.session, clock.now)
-        await _serve_routes(routes(phone, Health(registry)), listener, stack)
+        parts = CallParts(
+            *(settings, vatel, twilio),
+            clock=clock,
+            addresses=addresses,
+            toolbox=toolbox,
+            journal=journal,
+            stream_began=ledger.stream_began,
+        )
+        outbound, switchboard = _dialling(settings, ground, ledger, twilio, registry)
+        phone = Phone(
+            *(_phone_config(settings), registry, parts.session, clock.now, switchboard, outbound.callbacks)
+        )
+        plane = control_plane(settings, ground, registry, outbound, vatel)
+        stack.push_async_callback(plane.egress.close)
+        await stack.enter_async_context(at_work(*plane.works))
+        await _serve_routes([*routes(phone, plane.health), *plane.routes], listener, stack)
+        stack.callback(plane.dismiss)
         if private is not None:
             await _serve_routes(metrics_routes(), private, stack)
-        yield Gateway(registry, parts.journal, phone, listener.getsockname()[1], reload_tools)
+        yield Gateway(registry, journal, phone, listener.getsockname()[1], reload_tools, ground.first)
+
+
+def _http(addresses: Addresses) -> aiohttp.ClientSession:
+    """Return one pool for both vendors; nothing from the environment decides where our traffic goes."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, resolver=AddressResolver(addresses)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        # Nothing is unpacked, so that no body grows; then nothing may be asked for packed.
+        auto_decompress=False,
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
+def _dialling(
+    settings: Settings,
+    ground: Foundations,
+    ledger: Ledger,
+    twilio: TwilioClient | None,
+    registry: Registry,
+) -> tuple[Outbound, Switchboard]:
+    config, node = dial_config(settings), ground.cluster.node
+    outbound = Outbound(
+        *(ground.database, twilio, config), node=node, now=utc_now, draining=lambda: registry.draining
+    )
+    return outbound, Switchboard(ground.database, ledger, outbound.sids, config, node=node, now=utc_now)
 
 
 async def _serve_routes(table: list[web.RouteDef], listener: socket.socket, stack: AsyncExitStack) -> None:
@@ -266,6 +203,7 @@ async def serve(settings: Settings) -> int:
         gc.freeze()
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload_tools)
+        _tell_first(gateway.first)
         log.info("serving", port=gateway.port, public_url=settings.public_url)
         await stop.wait()
         log.info("draining", live=gateway.registry.live, limit_s=settings.calls.drain_max_s)
@@ -273,6 +211,13 @@ async def serve(settings: Settings) -> int:
     gc.unfreeze()  # else the last calls' resamplers stay to the end, and their library calls them leaks
     log.info("stopped")
     return 0
+
+
+def _tell_first(first: FirstStart | None) -> None:
+    """Show what nobody can show again; to standard output, which is no log."""
+    if first is not None:
+        name = first.organization.name
+        print(f"first start: the API key of {name}, shown this once: {first.key}", flush=True)  # noqa: T201
 
 
 def _listen_for_metrics(settings: Settings, stack: AsyncExitStack) -> socket.socket | None:

@@ -1,4 +1,4 @@
-"""The command line: ``vatel-gateway serve | demo | simulate | sandbox | tools | config``.
+"""The command line: ``vatel-gateway serve | demo | simulate | sandbox | tools | config | migrate | keys``.
 
 Each command imports what it needs when it runs, so that ``--help`` and mistakes answer at once.
 """
@@ -133,6 +133,35 @@ def _tools(arguments: argparse.Namespace) -> int:
     return _run(cli.run, arguments)
 
 
+def _migrate(arguments: argparse.Namespace) -> int:
+    from gateway import settings
+    from gateway.api import cli
+
+    return _run(cli.run_migrate, settings.load(settings.overrides(arguments)).database.effective_url)
+
+
+def _keys_flags(parser: argparse.ArgumentParser) -> None:
+    from gateway.api import cli
+
+    _serve_flags(parser)
+    cli.add_key_arguments(parser)
+
+
+def _invite_flags(parser: argparse.ArgumentParser) -> None:
+    from gateway.api import cli
+
+    _serve_flags(parser)
+    cli.add_invite_arguments(parser)
+
+
+def _accounts(arguments: argparse.Namespace) -> int:
+    from gateway import settings
+    from gateway.api import cli
+
+    url = settings.load(settings.overrides(arguments)).database.effective_url
+    return _run(lambda given: cli.run_action(given, url), arguments)
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Command]] = {
     "serve": ("run the gateway", _serve_flags, _serve),
     "demo": ("hear a whole call work: no account, no network", _demo_flags, _demo),
@@ -140,4 +169,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Comma
     "sandbox": ("run a local Vatel", _sandbox_flags, _sandbox),
     "tools": ("check the tools file, call a tool, serve an endpoint", _tools_flags, _tools),
     "config": ("show the settings in force and where each comes from", _serve_flags, _config),
+    "migrate": ("bring the database to this version's schema", _serve_flags, _migrate),
+    "keys": ("create, list and revoke API keys", _keys_flags, _accounts),
+    "invite": ("invite a person to sign in", _invite_flags, _accounts),
 }

@@ -8,7 +8,10 @@
     ├── VatelApiError            Vatel's REST API refused or failed
     ├── AgentConnectError        the agent's socket could not be opened
     ├── ToolError                the operator's webhook did not answer as it must
-    └── EgressError              an address that a user configured: not allowed, not reached, or no answer
+    ├── EgressError              an address that a user configured: not allowed, not reached, or no answer
+    ├── StorageError             the database refused or failed
+    ├── RecordingError           a recording that is not there, or cannot be opened
+    └── ClusterError             another node, or what lies between, did not answer as it must
 
 Every leaf carries ``reason``: a short stable slug (``bad_base64``, ``wrong_stream``) that counters, logs
 and tests read. The message is for people; neither ever holds a secret or what a caller said.
@@ -97,3 +100,25 @@ class EgressError(GatewayError):
     def __init__(self, message: str, *, reason: str, sent: bool) -> None:
         super().__init__(message, reason=reason)
         self.sent = sent
+
+
+class StorageError(GatewayError):
+    """The database refused or failed.
+
+    ``reason`` is one of ``conflict`` (a unique value is taken, a row that is referred to is missing),
+    ``busy`` (locked, or too slow), ``unavailable`` (not reachable, or it went away), ``full`` (the disk),
+    ``read_only``, ``old_schema``, ``bad_url`` or ``failed``.
+    """
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed a little later."""
+        return self.reason in {"busy", "unavailable", "full", "read_only"}
+
+
+class RecordingError(GatewayError):
+    """A recording is not there, or cannot be read or written as asked."""
+
+
+class ClusterError(GatewayError):
+    """Another node, or the server between the nodes, did not answer as it must."""

@@ -1,15 +1,19 @@
 """What happened in calls, appended as it happens and handed to whoever watches; it never blocks audio.
 
-The gateway without storage keeps nothing: a call's happenings go to the watchers that are there.
+Nothing is kept here. Whoever keeps books is told of everything in the same breath; watchers read along at
+their own pace, and lose what they are too slow for.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.records import CallInfo, Happening
 
 _QUEUE_LIMIT = 1_000
+
+Keeper = Callable[[CallInfo, Happening], None]
+"""Takes what happened; returns at once and never raises."""
 
 
 class Watcher:
@@ -41,9 +45,12 @@ class Journal:
 
     def __init__(self) -> None:
         self._watchers: set[Watcher] = set()
+        self._keepers: list[Keeper] = []
 
     def append(self, call: CallInfo, happening: Happening) -> None:
-        """Tell every watcher; returns at once."""
+        """Tell every keeper and watcher; returns at once."""
+        for keeper in self._keepers:
+            keeper(call, happening)
         for watcher in self._watchers:
             watcher.put(call, happening)
 
@@ -56,3 +63,12 @@ class Journal:
             yield watcher
         finally:
             self._watchers.discard(watcher)
+
+    @contextmanager
+    def kept_by(self, keeper: Keeper) -> Iterator[None]:
+        """Have books kept of all calls until the context is left."""
+        self._keepers.append(keeper)
+        try:
+            yield
+        finally:
+            self._keepers.remove(keeper)

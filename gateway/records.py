@@ -34,6 +34,10 @@ class Reason(StrEnum):
     CALLER_LOST = "caller_lost"
     CALLER_SILENT = "caller_silent"
     CALLER_PROTOCOL = "caller_protocol"
+    NOT_PLACED = "not_placed"
+    NOT_ANSWERED = "not_answered"
+    MACHINE_ANSWERED = "machine_answered"
+    NODE_LOST = "node_lost"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -60,12 +64,32 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """How the agent is to begin this call; None leaves it as the agent platform has it.
+
+    Attributes:
+        variables: name and value pairs that the session is given.
+    """
+
+    vatel_version_id: str | None = None
+    prompt: str | None = field(default=None, repr=False)
+    first_message: str | None = field(default=None, repr=False)
+    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CallInfo:
     """Who talks to whom. Made from the signed voice webhook, before any audio flows.
 
     Attributes:
+        call_id: of the call's row: a UUID in lower case, with dashes.
+        agent_id: the agent platform's agent, who talks.
         direction: as the phone sees it: outbound is a call that we placed.
         context: what the operator gave the call to know, by name; empty for a call that rang here.
+        organization_id: whose call it is.
+        gateway_agent_id: this gateway's agent; empty when none is behind the call.
+        record: whether its audio is kept.
+        opening: how the agent is to begin.
     """
 
     call_id: str
@@ -76,6 +100,10 @@ class CallInfo:
     agent_id: str
     direction: Literal["inbound", "outbound"] = "inbound"
     context: Mapping[str, object] = field(default_factory=dict, repr=False)
+    organization_id: str = ""
+    gateway_agent_id: str = ""
+    record: bool = False
+    opening: Opening = field(default_factory=Opening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +200,18 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentResponded:
+    """The first audio of the agent after something the caller said went out.
+
+    Attributes:
+        latency_ms: from the end of what the caller said to that audio.
+    """
+
+    at_s: float
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """The call machine took an arrow to another state."""
 
@@ -223,6 +263,7 @@ Happening = (
     | ToolAsked
     | ToolRun
     | Interrupted
+    | AgentResponded
     | StateChanged
     | KeyPressed
     | StreamLost

@@ -4,6 +4,11 @@ import os
 
 from hypothesis import settings
 
+from tests.databases import database, database_url, postgres, sqlite_template
+from tests.tenants import acme, rival
+
+__all__ = ["acme", "database", "database_url", "postgres", "rival", "sqlite_template"]
+
 # A developer's own GATEWAY_ variables must not decide whether tests pass.
 for _name in [name for name in os.environ if name.startswith("GATEWAY_")]:
     del os.environ[_name]

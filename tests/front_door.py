@@ -6,9 +6,10 @@ Signatures come from Twilio's own SDK.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import aiohttp
@@ -17,7 +18,8 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.api.health import Health
-from gateway.api.phone import Phone, PhoneConfig
+from gateway.api.phone import Answers, Phone, PhoneConfig
+from gateway.api.phone_callbacks import TakesNews
 from gateway.api.routes import routes
 from gateway.api.server import server
 from gateway.audio.playout import Playout
@@ -214,6 +216,36 @@ class Quiet(logging.Handler):
         self.said.append(self.format(record))
 
 
+class Unlisted:
+    """Answers every call with one agent, and keeps nothing."""
+
+    async def answer(self, form: Mapping[str, str], call_id: str | None = None) -> CallInfo | None:
+        """Return the call of a webhook."""
+        return CallInfo(
+            call_id=call_id or str(uuid4()),
+            call_sid=form["CallSid"],
+            account_sid=form["AccountSid"],
+            caller_number=form["From"],
+            called_number=form["To"],
+            agent_id=AGENT_ID,
+        )
+
+    async def turn_away(self, call: CallInfo, why: str) -> None:
+        """Take no note."""
+
+
+class NoNews:
+    """Keeps nothing of what Twilio tells."""
+
+    async def status(
+        self, form: Mapping[str, str], call_id: str | None = None, *, streamless: bool = False
+    ) -> None:
+        """Take a status callback."""
+
+    async def machine(self, form: Mapping[str, str], call_id: str) -> None:
+        """Take the result of answering machine detection."""
+
+
 @asynccontextmanager
 async def front_door(
     *,
@@ -221,11 +253,13 @@ async def front_door(
     start_timeout_s: float = 5.0,
     most_unclaimed: int = 200,
     auth_token: str | None = AUTH_TOKEN,
+    switchboard: Answers | None = None,
+    news: TakesNews | None = None,
 ) -> AsyncIterator[FrontDoor]:
     """Open the door; when it closes no call is left and no library has logged an error."""
     clock = Clock(asyncio.get_running_loop())
     registry, journal, skew_s = Registry(max_active=max_active), Journal(), [0.0]
-    config = PhoneConfig(PUBLIC_URL, ACCOUNT, auth_token, AGENT_ID, start_timeout_s, most_unclaimed)
+    config = PhoneConfig(PUBLIC_URL, ACCOUNT, auth_token, start_timeout_s, most_unclaimed)
 
     def session(reservation: Reservation, stream: MediaStream, socket: CallerSocket) -> CallSession:
         agent = Agent().start()
@@ -258,7 +292,11 @@ async def front_door(
         door.started.put_nowait(door.sessions[-1])
         return door.sessions[-1]
 
-    phone = Phone(config, registry, session, lambda: clock.now() + skew_s[0])
+    phone = Phone(
+        *(config, registry, session, lambda: clock.now() + skew_s[0]),
+        switchboard or Unlisted(),
+        news or NoNews(),
+    )
     runner = server(routes(phone, Health(registry)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

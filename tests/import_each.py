@@ -15,9 +15,23 @@ import threading
 from contextlib import redirect_stderr, redirect_stdout
 
 # Loaded beforehand, so that a fork pays only for our own code.
-THIRD_PARTY = ("aiohttp", "aiohttp.web", "msgspec", "numpy", "pydantic", "rich.live", "soxr", "structlog")
+THIRD_PARTY = (
+    "aiohttp",
+    "aiohttp.web",
+    "alembic.runtime.environment",
+    "argon2",
+    "msgspec",
+    "numpy",
+    "pydantic",
+    "pydantic.json_schema",
+    "rich.live",
+    "soxr",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.ext.asyncio",
+    "structlog",
+)
 # What an installation without extras does not have.
-ABSENT = ("espeakng_loader", "pocketsphinx", "webrtcvad", "twilio", "hypothesis", "pytest")
+ABSENT = ("espeakng_loader", "pocketsphinx", "webrtcvad", "twilio", "hypothesis", "pytest", "schemathesis")
 DEEDS = (
     "socket.",
     "subprocess.",

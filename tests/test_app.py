@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Town:
     outside: str
     listener: socket.socket
     port: int
+    folder: Path
     ended_calls: list[str] = field(default_factory=list)
     updates: list[dict[str, str]] = field(default_factory=list)
     tools_asked: list[dict[str, Any]] = field(default_factory=list)
@@ -68,6 +70,8 @@ class Town:
             },
             "twilio": {"account_sid": ACCOUNT, "auth_token": TOKEN, "api_base_url": self.outside},
             "calls": {"drain_grace_s": 0.1},
+            "database": {"url": f"sqlite:///{self.folder / 'gateway.db'}"},
+            "recordings": {"folder": str(self.folder / "recordings")},
         }
         for name, values in changes.items():
             sections[name] = sections.get(name, {}) | values
@@ -121,20 +125,21 @@ async def town(**agents: Script) -> AsyncIterator[Town]:
         sandbox.add(name, script)
     outside = web.Application()
     runner = web.AppRunner(outside, shutdown_timeout=0.1)
-    async with aiohttp.ClientSession() as http:
-        listener = socket.create_server(("127.0.0.1", 0))
-        place = Town(sandbox, http, "", listener, listener.getsockname()[1])
-        outside.router.add_post("/2010-04-01/Accounts/{account}/Calls/{call}", place.end_call)
-        outside.router.add_post("/tools", place.use_tool)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        place.outside = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield place
-        finally:
-            place.listener.close()
-            await runner.cleanup()
-            await sandbox.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        async with aiohttp.ClientSession() as http:
+            listener = socket.create_server(("127.0.0.1", 0))
+            place = Town(sandbox, http, "", listener, listener.getsockname()[1], Path(folder))
+            outside.router.add_post("/2010-04-01/Accounts/{account}/Calls/{call}", place.end_call)
+            outside.router.add_post("/tools", place.use_tool)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            place.outside = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            try:
+                yield place
+            finally:
+                place.listener.close()
+                await runner.cleanup()
+                await sandbox.stop()
 
 
 async def listen(line: Line) -> bytes:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway import cli
+
+COMMANDS = ("serve", "demo", "simulate", "sandbox", "tools", "config", "migrate", "keys", "invite")
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +28,10 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    assert all(f"    {name} " in text for name in ("serve", "demo", "simulate", "sandbox", "tools", "config"))
+    assert all(f"    {name} " in text for name in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "simulate", "sandbox", "tools", "config"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command explains its own options."""
     with pytest.raises(SystemExit) as stopped:
@@ -101,3 +104,31 @@ def test_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
 
     assert done.stdout.startswith("host")
     assert done.stderr == ""
+
+
+def test_key_is_the_last_word_and_works_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In an empty folder, without settings, the first command makes the database and prints a key."""
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.main(["keys", "create", "--name", "first"]) == 0
+    assert re.fullmatch(r"va_[0-9a-f]{16}_[\w-]{43}", capsys.readouterr().out.split()[-1])
+    assert (tmp_path / "gateway.db").exists()
+    assert cli.main(["migrate"]) == 0
+    assert capsys.readouterr().out == "nothing to do\n"
+
+
+def test_database_of_the_settings_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The URL comes from the environment; one that cannot work is a message, not a traceback."""
+    monkeypatch.setenv("GATEWAY_DATABASE__URL", f"sqlite:///{tmp_path / 'mine.db'}")
+    assert cli.main(["migrate"]) == 0
+    assert (tmp_path / "mine.db").exists()
+    monkeypatch.setenv("GATEWAY_DATABASE__URL", "mysql://u:canary@h/d")
+
+    assert cli.main(["keys", "list"]) == 2
+    said = capsys.readouterr().err
+    assert "GATEWAY_DATABASE__URL" in said
+    assert "canary" not in said

@@ -88,3 +88,14 @@ def test_watch_ends_with_its_block() -> None:
     journal.append(CALL, StateChanged(0.0, "talking"))
 
     assert watchers[0]._queue.empty()
+
+
+def test_keeper_is_told_of_everything_in_the_same_breath() -> None:
+    """Whoever keeps books has each happening when ``append`` returns, before any watcher reads it."""
+    journal, kept = Journal(), []
+    with journal.kept_by(lambda call, happening: kept.append((call, happening))):
+        journal.append(CALL, StateChanged(0.0, "talking"))
+        assert kept == [(CALL, StateChanged(0.0, "talking"))]
+    journal.append(CALL, StateChanged(1.0, "ended"))
+
+    assert len(kept) == 1

@@ -12,6 +12,7 @@ from gateway.records import (
     Ending,
     Happening,
     KeyPressed,
+    Opening,
     Reason,
     Result,
     ToolAsked,
@@ -20,7 +21,7 @@ from gateway.records import (
 )
 
 
-@pytest.mark.parametrize("record", [*get_args(Happening), CallInfo, Ending])
+@pytest.mark.parametrize("record", [*get_args(Happening), CallInfo, Ending, Opening])
 def test_record_is_a_frozen_value(record: type) -> None:
     """A record is frozen, slotted and comparable: what happened does not change."""
     parameters = record.__dataclass_params__  # type: ignore[attr-defined]
@@ -58,6 +59,10 @@ def test_reasons_are_the_contract() -> None:
         "caller_lost",
         "caller_silent",
         "caller_protocol",
+        "not_placed",
+        "not_answered",
+        "machine_answered",
+        "node_lost",
         "internal_error",
     }
     assert [str(result) for result in Result] == ["completed", "failed"]
@@ -76,10 +81,11 @@ def test_streams_that_a_call_may_outlive() -> None:
         ToolRun("t-1", "book", "ok", 5, "pin 4711", arguments={"pin": "4711"}),
         ToolAsked("t-1", "book", {"pin": "4711"}),
         KeyPressed(1.0, "4711"),
+        Opening(prompt="4711", first_message="4711", variables=(("pin", "4711"),)),
     ],
 )
 def test_secret_of_the_caller_is_in_no_repr(record: object) -> None:
-    """Digits, tool arguments and outputs do not show where a record is printed."""
+    """Digits, tool arguments and outputs, and what an agent is told, do not show where a record is printed."""
     assert "4711" not in repr(record)
 
 

@@ -5,8 +5,11 @@ from typing import Literal, Protocol
 
 from gateway.audio.heard import BYTES_PER_MS, TurnHeard
 from gateway.bridge import events as on
+from gateway.bridge.caller_line import CallerLine
 from gateway.bridge.media import Cleared, Downlink, Ours
+from gateway.bridge.response import ResponseClock
 from gateway.errors import CallerProtocolError
+from gateway.recording.tape import Recorder
 from gateway.twilio.messages import Dtmf, Media, Stop, TwilioMessage
 from gateway.twilio.protocol import MarkReturned, MediaStream
 from gateway.twilio.socket import SocketClosed
@@ -79,18 +82,27 @@ class CallerLeg:
         socket: the open media socket.
         downlink: the agent → caller chain.
         now: the clock.
+        recorder: takes down what the caller says and hears; None when the call is not recorded.
 
     Attributes:
         downlink: the agent → caller chain.
+        response: how long the caller waits for the agent.
         dropped: media messages not sent because Twilio read too slowly.
     """
 
     def __init__(
-        self, stream: MediaStream, socket: CallerSocket, downlink: Downlink, now: Callable[[], float]
+        self,
+        stream: MediaStream,
+        socket: CallerSocket,
+        downlink: Downlink,
+        now: Callable[[], float],
+        recorder: Recorder | None = None,
     ) -> None:
         self._stream = stream
         self._socket = socket
         self._now = now
+        self.response = ResponseClock()
+        self._line = CallerLine(stream, socket, recorder, self.response.talk)
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
         self._stall = _Stall()
@@ -113,6 +125,7 @@ class CallerLeg:
                     return
                 continue
             if type(message) is Media:
+                self._line.heard(message, self._now())
                 listener.caller_audio(message.payload)
             elif message is not None and self._dispatch(message, listener):
                 return
@@ -130,6 +143,8 @@ class CallerLeg:
 
     def _mark_returned(self, mark: MarkReturned, listener: CallerListener) -> None:
         heard = self.downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)
+        if not mark.flushed:
+            self._line.mark_returned(self.downlink.playout.ledger.lag_s)
         if heard is not None:
             listener.caller_heard(*heard)
         self._stall.took()
@@ -141,7 +156,9 @@ class CallerLeg:
         """Take agent audio (PCM16, 24 kHz) of a turn and send what is due; False when none will be heard."""
         pushed = self.downlink.push(turn_id, audio, self._now(), final=final)
         if pushed == "cuts_in":
-            self._socket.send(self._stream.clear(), urgent=True)
+            self._line.clear(self._now())
+        if pushed != "nothing":
+            self.response.agent_sounded(self.downlink.playout.counters.pieces)
         self.pump(self._now())
         return pushed != "nothing"
 
@@ -153,13 +170,13 @@ class CallerLeg:
     def hush(self) -> None:
         """Stop the comfort at once."""
         if self.downlink.hush(self._now()):
-            self._socket.send(self._stream.clear(), urgent=True)
+            self._line.clear(self._now())
 
     def clear(self, *, tell: bool = True, keep_keys: bool = False) -> Cleared:
         """Drop what the caller has not heard, here and, unless the stream is over anyhow, at Twilio."""
         cleared = self.downlink.clear(self._now(), keep_keys=keep_keys)
-        if tell and cleared.voided:
-            self._socket.send(self._stream.clear(), urgent=True)
+        if cleared.voided:
+            self._line.clear(self._now(), tell=tell)
         return cleared
 
     def hold(self, held: bool) -> None:
@@ -174,17 +191,19 @@ class CallerLeg:
 
     def pump(self, now: float) -> None:
         """Send what is due."""
+        self._line.play_from(self.downlink.playout.horizon, now)
         for item in self.downlink.pop_due(now):
             if isinstance(item, bytes):
-                if self._socket.send(self._stream.play(item)):
+                if self._line.play(item):
                     self._stall.took()
                 else:
                     self.dropped += 1
                     self._stall.refused(now)
                 continue
-            self._socket.send(self._stream.mark(item.name), urgent=True)
+            self._line.mark(item.name)
             if item.name == self._last_mark:
                 self._give_up_on_mark_at = max(now, self.downlink.playout.horizon) + _MARK_GRACE_S
+        self.response.sent(self.downlink.playout.counters.pieces, now)
 
     def overdue(self, now: float) -> on.Event | None:
         """Return what the clock alone says by now: all must have been heard, or the peer takes nothing."""
@@ -209,26 +228,30 @@ class CallerLeg:
             self.downlink.counters,
             self.downlink.playout.counters,
         )
-        return {
-            "caller_frames": stream.frames,
-            "caller_gaps": stream.sequence_gaps + stream.chunk_gaps,
-            "caller_gap_ms": stream.timestamp_gap_ms,
-            "caller_bad_messages": sum(stream.bad_messages.values()),
-            "caller_ignored": stream.duplicates
-            + stream.wrong_stream
-            + stream.after_stop
-            + stream.marks_unprompted,
-            "agent_turns": downlink.turns,
-            "agent_ms": downlink.agent_bytes // _AGENT_BYTES_PER_MS,
-            "agent_dbfs": round(self.downlink.level.rms_dbfs, 1),
-            "agent_late_bytes": downlink.late_bytes,
-            "pieces_sent": playout.pieces,
-            "pieces_dropped": self.dropped,
-            "cleared_ms": playout.cleared_bytes // BYTES_PER_MS,
-            "overflow_ms": playout.overflow_bytes // BYTES_PER_MS,
-            "underruns": playout.underruns,
-            "peak_pending_ms": playout.peak_pending_ms,
-        } | {f"caller_bad_messages.{reason}": count for reason, count in stream.bad_messages.items()}
+        return (
+            self.response.talk.counters(self._now())
+            | {
+                "caller_frames": stream.frames,
+                "caller_gaps": stream.sequence_gaps + stream.chunk_gaps,
+                "caller_gap_ms": stream.timestamp_gap_ms,
+                "caller_bad_messages": sum(stream.bad_messages.values()),
+                "caller_ignored": stream.duplicates
+                + stream.wrong_stream
+                + stream.after_stop
+                + stream.marks_unprompted,
+                "agent_turns": downlink.turns,
+                "agent_ms": downlink.agent_bytes // _AGENT_BYTES_PER_MS,
+                "agent_dbfs": round(self.downlink.level.rms_dbfs, 1),
+                "agent_late_bytes": downlink.late_bytes,
+                "pieces_sent": playout.pieces,
+                "pieces_dropped": self.dropped,
+                "cleared_ms": playout.cleared_bytes // BYTES_PER_MS,
+                "overflow_ms": playout.overflow_bytes // BYTES_PER_MS,
+                "underruns": playout.underruns,
+                "peak_pending_ms": playout.peak_pending_ms,
+            }
+            | {f"caller_bad_messages.{reason}": count for reason, count in stream.bad_messages.items()}
+        )
 
     async def close(self, code: int) -> None:
         """Close the media socket."""

@@ -9,6 +9,7 @@ from gateway.journal import Journal
 from gateway.records import (
     OUTLIVED,
     AgentJoined,
+    AgentResponded,
     CallEnded,
     CallInfo,
     Ending,
@@ -53,8 +54,8 @@ class Scribe:
     ) -> None:
         self._call = call
         self._journal = journal
-        self._now = now
-        self._started_at = now()
+        started_at = now()
+        self._at_s: Callable[[], float] = lambda: round(now() - started_at, 3)
         self.conversation = Conversation(before)
         self.interruptions = 0
         self._streams = streams + 1
@@ -92,6 +93,10 @@ class Scribe:
         if interrupted:
             self.interruptions += 1
             self._append(Interrupted(self._at_s(), cleared.dropped_ms))
+
+    def responded(self, latency_ms: int) -> None:
+        """Write down that the agent's answer set in, and how long the caller waited for it."""
+        self._append(AgentResponded(self._at_s(), latency_ms))
 
     def key(self, digit: str) -> None:
         """Write down a key."""
@@ -161,6 +166,3 @@ class Scribe:
     def _append(self, happening: Happening | None) -> None:
         if happening is not None:
             self._journal.append(self._call, happening)
-
-    def _at_s(self) -> float:
-        return round(self._now() - self._started_at, 3)

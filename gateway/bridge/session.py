@@ -56,6 +56,7 @@ class CallSession:
 
     Attributes:
         gone: set when the call has left, sockets and all.
+        controls: what an operator may do to the call, as its agent may.
     """
 
     def __init__(
@@ -84,12 +85,13 @@ class CallSession:
         self._clock = clock
         self._line = AgentLine(dial, self, clock.now, self._spawn)
         self._comforter = Comforter(caller, clock.now)
-        controls = Controls(
+        caller.response.tell = self.scribe.responded
+        self.controls = Controls(
             *(call, machine, caller, self._comforter, transfer),
             *(self._spawn, self.happened, self._set_alarm, clock.now),
         )
         self._desk = ToolDesk(
-            *(call, tools, controls, self._line, self.scribe),
+            *(call, tools, self.controls, self._line, self.scribe),
             *(self._comforter, self._spawn, self.happened, clock.now),
         )
         self._alarm = clock.alarm(self._on_due, self._finish)
@@ -150,6 +152,7 @@ class CallSession:
     def happened(self, event: on.Event) -> None:
         """Handle an event to completion, then ask the clock for the next time anything is due."""
         self._comforter.notice(event)
+        self._caller.response.notice(event, self._clock.now())
         self._obey(self._machine.handle(event, self._clock.now()))
         self._set_alarm()
 
@@ -215,6 +218,7 @@ class CallSession:
             case vatel.InputTranscript():
                 self.scribe.caller_said(message)
                 self._comforter.caller_said(final=message.is_final)
+                self._caller.response.caller_said(self._clock.now(), final=message.is_final)
                 self._set_alarm()
             case vatel.ToolCall():
                 self.happened(on.ToolCalled(message))

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -151,6 +152,7 @@ async def _gateway(
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
         tools_url = await _serve(desk.application(), stack)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vatel-gateway-demo-"))
         listener = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         loaded = settings.load(
@@ -163,6 +165,8 @@ async def _gateway(
                 "twilio.account_sid": _ACCOUNT_SID,
                 "twilio.auth_token": _AUTH_TOKEN,
                 "twilio.api_base_url": simulator.rest_url,
+                "database.url": f"sqlite:///{folder}/gateway.db",
+                "recordings.folder": f"{folder}/recordings",
             },
             env={},
         )

@@ -1,11 +1,13 @@
 """The configuration of one process: read once, at start, from every source; only `app` and `cli` see it."""
 
+from gateway.settings.control import ApiSettings, ClusterSettings, OutboundSettings, RecordingSettings
 from gateway.settings.flags import add_flags, overrides
 from gateway.settings.model import Settings
 from gateway.settings.printout import describe, example_toml
 from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
+    DatabaseSettings,
     LogSettings,
     MetricsSettings,
     ToolSettings,
@@ -15,10 +17,15 @@ from gateway.settings.sections import (
 from gateway.settings.sources import environment, load
 
 __all__ = [
+    "ApiSettings",
     "AudioSettings",
     "CallSettings",
+    "ClusterSettings",
+    "DatabaseSettings",
     "LogSettings",
     "MetricsSettings",
+    "OutboundSettings",
+    "RecordingSettings",
     "Settings",
     "ToolSettings",
     "TwilioSettings",

@@ -5,15 +5,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self, get_args
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 
 from gateway.errors import ConfigError
-from gateway.settings.formats import FilePath, Secret, ServiceUrl, is_loopback, url_host
+from gateway.settings.control import ApiSettings, ClusterSettings, OutboundSettings, RecordingSettings
+from gateway.settings.formats import (
+    ClusterUrl,
+    DatabaseUrl,
+    FilePath,
+    RecordingKeys,
+    Secret,
+    ServiceUrl,
+    is_loopback,
+    url_host,
+)
 from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
+    DatabaseSettings,
     LogSettings,
     MetricsSettings,
     Section,
@@ -72,6 +84,11 @@ class Settings(Section):
     calls: CallSettings = CallSettings()
     tools: ToolSettings = ToolSettings()
     metrics: MetricsSettings = MetricsSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    recordings: RecordingSettings = RecordingSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -97,8 +114,12 @@ class Settings(Section):
         return copy
 
     def secrets(self) -> list[str]:
-        """Return the plain text of every secret that is set, for the log's redaction."""
-        return [value.get_secret_value() for value in self.values().values() if isinstance(value, SecretStr)]
+        """Return the plain text of every secret that is set, for the log's redaction.
+
+        A URL that holds a password is one, and so is the password alone, which a driver may quote.
+        """
+        plain = [value.get_secret_value() for value in self.values().values() if isinstance(value, SecretStr)]
+        return plain + [password for text in plain if (password := _password(text))]
 
     def require_serving(self) -> None:
         """Check that all that taking calls needs is set.
@@ -143,7 +164,7 @@ class Key:
 
     @property
     def secret(self) -> bool:
-        return Secret in get_args(self.field.annotation)
+        return bool({Secret, DatabaseUrl, ClusterUrl, RecordingKeys} & set(get_args(self.field.annotation)))
 
     @property
     def path(self) -> bool:
@@ -159,6 +180,10 @@ class Key:
         """Return this key's value."""
         section, _, name = self.name.rpartition(".")
         return getattr(getattr(settings, section) if section else settings, name)
+
+
+def _password(text: str) -> str:
+    return unquote(urlsplit(text).password or "") if "://" in text else ""
 
 
 def _declared(section: type[Section], prefix: str = "") -> Iterator[Key]:

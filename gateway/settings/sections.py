@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.settings.formats import AccountSid, AgentId, FilePath, Secret, ServiceUrl
+from gateway.settings.formats import AccountSid, AgentId, DatabaseUrl, FilePath, Secret, ServiceUrl
 
 
 class Section(BaseModel):
@@ -143,6 +143,22 @@ class MetricsSettings(Section):
     port: int | None = Field(
         default=None, ge=0, le=65_535, description="TCP port of /metrics; unset: not served", examples=[9090]
     )
+
+
+class DatabaseSettings(Section):
+    """Where records are kept."""
+
+    url: DatabaseUrl | None = Field(
+        default=None,
+        description="where records are kept: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; "
+        "unset: the file gateway.db in the working directory; a secret",
+        examples=["postgresql://gateway:your-password@db.example.com/gateway"],
+    )
+
+    @property
+    def effective_url(self) -> str:
+        """The URL in force, plain."""
+        return "sqlite:///gateway.db" if self.url is None else self.url.get_secret_value()
 
 
 class LogSettings(Section):

@@ -5,6 +5,7 @@ API gives it other TwiML. Each only leaves a note and wakes the call; the call's
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway.simulator import events, twiml
@@ -24,6 +25,9 @@ _FINAL_STATUS: Final[dict[Ending, CallStatus]] = {
     "rejected": "busy",
     "rest_canceled": "canceled",
     "webhook_failed": "failed",
+    "busy": "busy",
+    "no_answer": "no-answer",
+    "unreachable": "failed",
 }
 
 
@@ -36,6 +40,8 @@ class Call:
         self.identity = identity
         self.status: CallStatus = "ringing" if identity.direction == "inbound" else "queued"
         self.duration_s = 0.0
+        self.created_at = datetime.now(UTC)
+        self.answered_by: str | None = None
         self._exchange = exchange
         self._options = options
         self._source = source
@@ -85,9 +91,15 @@ class Call:
             return None
         for status in ("initiated", "ringing"):
             self._become(status)
-        await self._sleep(self._options.ring_s)
+        options = self._options
+        await self._sleep(options.ring_s)
+        if options.unanswered is not None:
+            self.end(options.unanswered)
         if self._ending is None:
             self._answer()
+            if options.detected_by is not None and options.answered_by:
+                self.answered_by = options.answered_by
+                self._progress.machine(options.detected_by, options.answered_by)  # the call goes on meanwhile
         return self._ending
 
     async def _converse(self) -> Ending:

@@ -90,6 +90,16 @@ def progress(
     ]
 
 
+def detection(identity: Identity, answered_by: str) -> Form:
+    """Fill the form of an asynchronous machine detection (https://www.twilio.com/docs/voice/answering-machine-detection)."""
+    return [
+        ("AccountSid", identity.account_sid),
+        ("CallSid", identity.call_sid),
+        ("AnsweredBy", answered_by),
+        ("MachineDetectionDuration", "2300"),
+    ]
+
+
 StreamEvent = Literal["stream-started", "stream-stopped", "stream-error"]
 
 

@@ -23,6 +23,9 @@ class CallOptions:
         say_s: how long a <Say> or <Play> lasts.
         ring_s: how long an outbound call rings.
         dial_status: how the other party of a <Dial> is reached, as its ``action`` is told.
+        unanswered: what becomes of an outbound call then, if it is not answered.
+        answered_by: what machine detection, where it is asked for, hears in an outbound call; empty: nothing.
+        detected_by: where that is told; None: nowhere.
         callbacks: the call's status callbacks.
     """
 
@@ -34,6 +37,9 @@ class CallOptions:
     say_s: float = 1.0
     ring_s: float = 0.0
     dial_status: Literal["completed", "busy", "no-answer", "failed", "canceled"] = "completed"
+    unanswered: Literal["busy", "no_answer", "unreachable"] | None = None
+    answered_by: str = ""
+    detected_by: str | None = None
     callbacks: CallbackOptions = field(default_factory=CallbackOptions)
 
 

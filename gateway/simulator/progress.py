@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import Random
 from typing import Literal
 
 from gateway.simulator import forms
@@ -25,7 +26,8 @@ class CallbackOptions:
         url: for the call's own; None: no callbacks.
         events: initiated, ringing, answered, completed.
         twice: deliver each twice with the same idempotency token.
-        order: ``reversed`` holds them back until the call is over, then sends the last first.
+        order: ``reversed`` holds them back until the call is over, then sends the last first; ``shuffled``
+            sends them in an order that ``seed`` decides then.
         dropped: statuses that never arrive.
     """
 
@@ -33,7 +35,8 @@ class CallbackOptions:
     method: Method = "POST"
     events: tuple[str, ...] = ("completed",)
     twice: bool = False
-    order: Literal["sent", "reversed"] = "sent"
+    order: Literal["sent", "reversed", "shuffled"] = "sent"
+    seed: int = 0
     dropped: frozenset[str] = frozenset()
 
 
@@ -70,9 +73,8 @@ class Progress:
             self._identity, status, sequence=self._sequence, at=datetime.now(UTC), duration_s=duration_s
         )
         self._sequence += 1
-        if status in options.dropped:
-            return
-        self._held.append(form)
+        if status not in options.dropped:
+            self._held.append(form)
         if options.order == "sent" or status in forms.FINAL:
             self._release(options.url)
 
@@ -84,10 +86,18 @@ class Progress:
             )
             self._tasks.create_task(self._deliver(noun.status_method, noun.status_callback, form))
 
+    def machine(self, url: str, answered_by: str) -> None:
+        """Tell what machine detection heard."""
+        form = forms.detection(self._identity, answered_by)
+        self._tasks.create_task(self._deliver("POST", url, form))
+
     def _release(self, url: str) -> None:
         held, self._held = self._held, []
-        if self._options.order == "reversed":
-            self._tasks.create_task(self._deliver_in_turn(url, held[::-1]))
+        if self._options.order != "sent":
+            held.reverse()
+            if self._options.order == "shuffled":
+                Random(self._options.seed).shuffle(held)
+            self._tasks.create_task(self._deliver_in_turn(url, held))
             return
         for form in held:
             self._tasks.create_task(self._deliver(self._options.method, url, form))

@@ -8,7 +8,9 @@ from gateway.simulator.record import EndedBy, Ending
 from gateway.simulator.report import CallReport, Promise
 
 TRUSTED_LATE_MS: Final = 60.0  # about the cushion of a gateway: beyond it our own stall is heard as its gap
-_TURNED_AWAY: Final[frozenset[Ending]] = frozenset({"rejected", "rest_canceled", "stream_reset"})
+_TURNED_AWAY: Final[frozenset[Ending]] = frozenset(
+    {"rejected", "rest_canceled", "stream_reset", "busy", "no_answer", "unreachable"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ Ending = Literal[
     "webhook_failed",
     "stream_reset",
     "time_limit",
+    "busy",
+    "no_answer",
+    "unreachable",
 ]
 ENDED_BY: dict[Ending, EndedBy] = {
     "caller_hung_up": "caller",
@@ -28,6 +31,9 @@ ENDED_BY: dict[Ending, EndedBy] = {
     "webhook_failed": "gateway",
     "stream_reset": "twilio",
     "time_limit": "twilio",
+    "busy": "caller",
+    "no_answer": "caller",
+    "unreachable": "twilio",
 }
 
 

@@ -1,4 +1,4 @@
-"""Twilio's Calls resource: create, fetch, update, with its errors (reference sections 7 and 9)."""
+"""Twilio's Calls resource: create, list, fetch, update, with its errors (reference sections 7 and 9)."""
 
 import base64
 import secrets
@@ -18,6 +18,7 @@ from gateway.simulator.progress import CallbackOptions
 _LIVE: Final = frozenset({"queued", "initiated", "ringing", "in-progress"})
 _WAITING: Final = frozenset({"queued", "initiated", "ringing"})
 _MAX_TWIML_CHARS: Final = 4_000
+_LONGEST_S: Final = 600.0
 
 Dial = Callable[[Identity, Source, CallOptions], Call]
 
@@ -31,10 +32,12 @@ class CallsApi:
 
     Attributes:
         refuse_next: how many requests are yet to be answered 429.
+        lose_next: how many creates are yet to dial without an answer: the connection breaks.
     """
 
     def __init__(self, account_sid: str, auth_token: str, calls: dict[str, Call], dial: Dial) -> None:
         self.refuse_next = 0
+        self.lose_next = 0
         self._account_sid = account_sid
         login = base64.b64encode(f"{account_sid}:{auth_token}".encode()).decode()
         self._authorization = f"Basic {login}"
@@ -46,6 +49,7 @@ class CallsApi:
         app = web.Application()
         calls = f"/{API_VERSION}/Accounts/{{account}}/Calls"
         app.router.add_post(f"{calls}.json", self._create)
+        app.router.add_get(f"{calls}.json", self._list)
         app.router.add_get(f"{calls}/{{call}}.json", self._fetch)
         app.router.add_post(f"{calls}/{{call}}.json", self._update)
         return app
@@ -68,8 +72,28 @@ class CallsApi:
         )
         source = _source(values)
         assert source is not None
-        call = self._dial(identity, source, CallOptions(callbacks=_callbacks(form)))
+        call = self._dial(identity, source, _asked(form))
+        if self.lose_next and request.transport is not None:
+            self.lose_next -= 1
+            request.transport.abort()
         return web.json_response(resource(call), status=201)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """Answer one page, newest first; numbers and status narrow it."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        asked = request.query
+        found = [
+            call
+            for call in reversed(self._calls.values())
+            if asked.get("To", call.identity.called) == call.identity.called
+            and asked.get("From", call.identity.caller) == call.identity.caller
+            and asked.get("Status", call.status) == call.status
+        ]
+        size = int(asked.get("PageSize", "50"))
+        page = {"page": 0, "page_size": size, "next_page_uri": None}
+        return web.json_response({"calls": [resource(call) for call in found[:size]], **page})
 
     async def _fetch(self, request: web.Request) -> web.Response:
         refusal = self._refusal(request)
@@ -136,6 +160,17 @@ def _source(values: dict[str, str]) -> Source | None:
     return Inline(values["Twiml"]) if values.get("Twiml") else None
 
 
+def _asked(form: Form) -> CallOptions:
+    """Read what a create asks for beside numbers and TwiML."""
+    values = dict(form)
+    asynchronous = values.get("AsyncAmd") == "true" and bool(values.get("MachineDetection"))
+    return CallOptions(
+        callbacks=_callbacks(form),
+        detected_by=values.get("AsyncAmdStatusCallback") if asynchronous else None,
+        max_seconds=float(values.get("TimeLimit") or _LONGEST_S),
+    )
+
+
 def _callbacks(form: Form) -> CallbackOptions:
     values = dict(form)
     # The key is repeated, once for each event.
@@ -150,6 +185,7 @@ def _callbacks(form: Form) -> CallbackOptions:
 def resource(call: Call) -> dict[str, Any]:
     """Write a call as the REST API shows it: durations are strings, dates RFC 2822."""
     identity, now = call.identity, format_datetime(datetime.now(UTC))
+    created = format_datetime(call.created_at)
     uri = f"/{API_VERSION}/Accounts/{identity.account_sid}/Calls/{identity.call_sid}"
     over = call.status in FINAL
     return {
@@ -162,14 +198,14 @@ def resource(call: Call) -> dict[str, Any]:
         "from_formatted": identity.caller,
         "to": identity.called,
         "to_formatted": identity.called,
-        "date_created": now,
+        "date_created": created,
         "date_updated": now,
         "start_time": None,
         "end_time": now if over else None,
         "duration": str(round(call.duration_s)) if over else None,
         "price": None,
         "price_unit": "USD",
-        "answered_by": None,
+        "answered_by": call.answered_by,
         "parent_call_sid": None,
         "queue_time": "0",
         "uri": f"{uri}.json",

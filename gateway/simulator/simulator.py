@@ -38,10 +38,13 @@ class Simulator:
         watch: told what happens in live calls, from inside the loop: it must be quick.
         tls: trust for ``wss`` and ``https``; the system's by default.
         callee: who answers calls that the REST API creates, after ``ring_s`` seconds.
+        fate: what else becomes of such calls: whether they are answered, by whom, and what goes wrong with
+            their callbacks.
 
     Attributes:
         rest_url: what to give the gateway as ``GATEWAY_TWILIO__API_BASE_URL``.
         outbound: reports of the latest calls that the REST API created.
+        callee: who answers the next ones; ``fate`` is theirs.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Simulator:
         tls: ssl.SSLContext | None = None,
         callee: Caller | None = None,
         ring_s: float = 0.0,
+        fate: CallOptions | None = None,
     ) -> None:
         self.rest_url = ""
         self.outbound: deque[CallReport] = deque(maxlen=_REMEMBERED_CALLS)
@@ -63,8 +67,8 @@ class Simulator:
         self._rest_port = rest_port
         self._watch = watch
         self._tls = tls
-        self._callee = callee or SilentCaller(seconds=30)
-        self._ring_s = ring_s
+        self.callee = callee or SilentCaller(seconds=30)
+        self.fate = replace(fate or CallOptions(), ring_s=ring_s)
         self._calls: dict[str, Call] = {}
         self.rest = CallsApi(account_sid, auth_token, self._calls, self._dial)
         self._exit = AsyncExitStack()
@@ -149,9 +153,19 @@ class Simulator:
         return call
 
     def _dial(self, identity: Identity, source: Source, options: CallOptions) -> Call:
-        call = self._remember(identity, self._callee, source, replace(options, ring_s=self._ring_s))
+        call = self._remember(identity, self.callee, source, self._fated(options))
         self._tasks.create_task(self._run_outbound(call))
         return call
+
+    def _fated(self, asked: CallOptions) -> CallOptions:
+        """Join what a create asks for with what becomes of the call."""
+        told = asked.callbacks
+        return replace(
+            self.fate,
+            max_seconds=asked.max_seconds,
+            detected_by=asked.detected_by,
+            callbacks=replace(self.fate.callbacks, url=told.url, method=told.method, events=told.events),
+        )
 
     async def _run_outbound(self, call: Call) -> None:
         self.outbound.append(await _judged(await call.run(), Limits()))

@@ -1,10 +1,12 @@
-"""Calls as Twilio's REST API writes them: what a new one needs, and what an answer says.
+"""Calls as Twilio's REST API writes them: what a new one needs, and what an answer or a list says.
 
 Contract: https://www.twilio.com/docs/voice/api/call-resource.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
 import msgspec
@@ -92,6 +94,15 @@ class CallResource:
     start_time: str = ""
     end_time: str = ""
 
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was made; None when Twilio does not say so in words that are understood."""
+        try:
+            moment = parsedate_to_datetime(self.date_created)
+        except (ValueError, OverflowError):
+            return None
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
 
 def form(**fields: str | int | None) -> list[tuple[str, str]]:
     """Write the fields that are set, by Twilio's own names."""
@@ -100,10 +111,28 @@ def form(**fields: str | int | None) -> list[tuple[str, str]]:
 
 def parse_call(body: bytes) -> CallResource | None:
     """Read a call; None when the body is not one."""
+    seen = _object(body)
+    return None if seen is None else _call(seen)
+
+
+def parse_calls(body: bytes) -> list[CallResource] | None:
+    """Read a list of calls, leaving out what is none; None when the body is no such list."""
+    seen = _object(body)
+    listed = None if seen is None else seen.get("calls")
+    if not isinstance(listed, list):
+        return None
+    found = [_call(one) for one in listed if isinstance(one, dict)]
+    return [call for call in found if call is not None]
+
+
+def _object(body: bytes) -> dict[str, object] | None:
     try:
-        seen = msgspec.json.decode(body, type=dict[str, object])
+        return msgspec.json.decode(body, type=dict[str, object])
     except (ValueError, RecursionError):
         return None
+
+
+def _call(seen: Mapping[str, object]) -> CallResource | None:
     if not _text(seen, "sid"):
         return None
     return CallResource(

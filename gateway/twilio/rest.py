@@ -1,4 +1,4 @@
-"""Twilio's Calls API over aiohttp: create, update, fetch and end a call.
+"""Twilio's Calls API over aiohttp: create, update, fetch, find and end a call.
 
 Contract: https://www.twilio.com/docs/voice/api/call-resource. Creating a call has no idempotency key, so it
 is tried again only after 429, which Twilio answers before it does anything; after any other failure it may
@@ -9,16 +9,17 @@ import asyncio
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
 
 from gateway.errors import TwilioApiError
-from gateway.twilio.calls import CallResource, NewCall, form, parse_call
+from gateway.twilio.calls import CallResource, NewCall, form, parse_call, parse_calls
 
 MAX_BODY_BYTES: Final = 262_144
 _MAX_RETRIES = 2
+_MOST_LISTED = 50
 # Twilio's own number says more than the status (https://www.twilio.com/docs/api/errors).
 _NOT_FOUND, _NOT_IN_PROGRESS = 20404, 21220
 _REASON_BY_CODE = {
@@ -102,6 +103,20 @@ class TwilioClient:
             TwilioApiError: among others with reason ``not_found``.
         """
         return _read_call(await self._request("GET", self._call_url(call_sid), None, repeatable=True))
+
+    async def find_calls(self, to: str, from_number: str) -> list[CallResource]:
+        """List the latest calls from a number to another, newest first; one made just now may be missing.
+
+        Raises:
+            TwilioApiError: Twilio did not say.
+        """
+        query = urlencode(form(To=to, From=from_number, PageSize=_MOST_LISTED))
+        found = parse_calls(
+            await self._request("GET", f"{self._calls_url}.json?{query}", None, repeatable=True)
+        )
+        if found is None:
+            raise _failure("answered with something that is no list of calls", "bad_answer", 200)
+        return found
 
     async def hang_up(self, call_sid: str) -> bool:
         """End a call; False when it was over already.

@@ -1,6 +1,7 @@
 """Twilio's webhooks over real HTTP: who is believed, what TwiML they get, and what a call may do again."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.api.phone import PhoneConfig, transfer_twiml
 from gateway.bridge import events as on
+from gateway.errors import StorageError
 from gateway.journal import Watcher
 from gateway.records import CallEnded, CallInfo, Ending, Reason, Result, StreamLost
 from gateway.tools.controls import CallControls
@@ -16,10 +18,10 @@ from gateway.tools.question import ToolOutcome
 from gateway.vatel import messages as vatel
 from tests.bridge.stage import CALL, FINE
 from tests.front_door import (
-    AGENT_ID,
     PUBLIC_URL,
     FrontDoor,
     Tree,
+    Unlisted,
     call_sid,
     form,
     front_door,
@@ -34,6 +36,7 @@ HOOKS = [
     "/twilio/stream-status",
     "/twilio/resume",
     "/twilio/transferred",
+    "/twilio/amd",
 ]
 HANG_UP = [verb("Hangup")]
 BUSY = [verb("Reject", {"reason": "busy"})]
@@ -52,8 +55,8 @@ def connect_to(token: str) -> list[Tree]:
 
 def test_socket_url_follows_the_public_one() -> None:
     """The media socket is where the public URL is; a loopback one is not encrypted."""
-    assert PhoneConfig(PUBLIC_URL, None, None, AGENT_ID).socket_url == "wss://voice.example.com/twilio/media"
-    local = PhoneConfig("http://127.0.0.1:8080", None, None, AGENT_ID)
+    assert PhoneConfig(PUBLIC_URL, None, None).socket_url == "wss://voice.example.com/twilio/media"
+    local = PhoneConfig("http://127.0.0.1:8080", None, None)
     assert local.socket_url == "ws://127.0.0.1:8080/twilio/media"
 
 
@@ -206,7 +209,7 @@ async def test_body_beyond_the_limit() -> None:
 
 async def test_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not come in time is not waited for."""
-    monkeypatch.setattr("gateway.api.phone._BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("gateway.api.signed_forms._BODY_TIMEOUT_S", 0.05)
     async with front_door() as door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
         writer.write(b"POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nCall")
@@ -715,3 +718,110 @@ async def test_without_signatures_any_account_is_taken() -> None:
     async with front_door(auth_token=None) as door:
         answer = await door.post("/twilio/voice", form(), signature="")
         assert answer.verbs == connect_to(answer.token)
+
+
+class Desk:
+    """A switchboard of the test's own."""
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+        self.turned_away: list[tuple[str, str]] = []
+        self.failure: StorageError | None = None
+        self.stuck = self.closed = False
+
+    async def answer(self, form: Mapping[str, str], call_id: str | None = None) -> CallInfo | None:
+        """Return the call of a webhook."""
+        self.asked.append(call_id)
+        await self._trouble()
+        return None if self.closed else await Unlisted().answer(form, call_id)
+
+    async def turn_away(self, call: CallInfo, why: str) -> None:
+        """Take note of a call that there is no room for."""
+        self.turned_away.append((call.call_sid, why))
+        await self._trouble()
+
+    async def _trouble(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if self.stuck:
+            await asyncio.Event().wait()
+
+
+PLACED = "/twilio/voice?call=11111111-2222-3333-4444-555555555555"
+
+
+async def test_switchboard_says_who_answers() -> None:
+    """It is asked before a place is held; a call that we placed is named by its URL."""
+    desk = Desk()
+    async with front_door(switchboard=desk) as door:
+        rang = await door.post("/twilio/voice", form(1))
+        placed = await door.post(PLACED, form(2, CallStatus="in-progress"))
+
+    assert rang.verbs == connect_to(rang.token)
+    assert placed.verbs == connect_to(placed.token)
+    assert desk.asked == [None, PLACED.partition("=")[2]]
+
+
+@pytest.mark.parametrize(("path", "verbs"), [("/twilio/voice", BUSY), (PLACED, HANG_UP)])
+@pytest.mark.parametrize(
+    ("trouble", "counted"), [("closed", "not_taken"), ("away", "not_kept"), ("stuck", "not_kept")]
+)
+async def test_call_that_is_not_taken(
+    path: str, verbs: list[Tree], trouble: str, counted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody for it, or no row of it: the caller hears busy, who was called is not kept waiting."""
+    monkeypatch.setattr("gateway.api.phone._ROW_S", 0.05)
+    desk = Desk()
+    desk.closed, desk.stuck = trouble == "closed", trouble == "stuck"
+    desk.failure = StorageError("away", reason="unavailable") if trouble == "away" else None
+    async with front_door(switchboard=desk) as door:
+        answer = await door.post(path, form())
+
+    assert answer.verbs == verbs
+    assert door.phone.refused == {counted: 1}
+    assert door.registry.reserved == 0
+
+
+@pytest.mark.parametrize("trouble", ["", "away", "stuck"])
+async def test_call_without_room_is_noted(trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its row can end; where that fails the caller hears busy all the same."""
+    monkeypatch.setattr("gateway.api.phone._ROW_S", 0.05)
+    desk = Desk()
+    async with front_door(max_active=1, switchboard=desk) as door:
+        await door.dial(1)
+        answer = desk.answer
+
+        async def and_then_trouble(form: Mapping[str, str], call_id: str | None = None) -> CallInfo | None:
+            found = await answer(form, call_id)
+            desk.stuck = trouble == "stuck"
+            desk.failure = StorageError("away", reason="unavailable") if trouble == "away" else None
+            return found
+
+        monkeypatch.setattr(desk, "answer", and_then_trouble)
+        rang = await door.post("/twilio/voice", form(2))
+        desk.stuck, desk.failure = False, None
+        placed = await door.post(PLACED, form(3))
+
+    assert (rang.verbs, placed.verbs) == (BUSY, HANG_UP)
+    assert desk.turned_away == [(call_sid(2), "busy"), (call_sid(3), "busy")]
+
+
+async def test_repeated_webhook_of_a_live_call_is_not_turned_away() -> None:
+    """Its row is no other call's."""
+    desk = Desk()
+    async with front_door(switchboard=desk) as door, door.call() as line:
+        assert (await door.post("/twilio/voice", form())).verbs == HANG_UP
+        await line.hang_up()
+
+    assert desk.turned_away == []
+
+
+@pytest.mark.parametrize("path", ["/twilio/resume", "/twilio/transferred"])
+async def test_lost_call_that_nobody_knows_gets_an_apology(path: str) -> None:
+    """Its row is over, or cannot be read: there is no call to go on with."""
+    desk = Desk()
+    desk.closed = True
+    async with front_door(switchboard=desk) as door:
+        answer = await door.post(path, form(DialCallStatus="busy"))
+
+    assert [tag for tag, *_ in answer.verbs] == ["Say", "Hangup"]

@@ -4,13 +4,15 @@ import pytest
 
 from gateway.api.health import Health
 from gateway.api.phone import Phone
+from gateway.api.phone_callbacks import PhoneCallbacks
 from gateway.api.routes import routes
 from tests.front_door import front_door
 
 TABLE = {
     ("POST", "/twilio/voice"): Phone.voice,
-    ("POST", "/twilio/status"): Phone.status,
-    ("POST", "/twilio/stream-status"): Phone.stream_status,
+    ("POST", "/twilio/status"): PhoneCallbacks.status,
+    ("POST", "/twilio/amd"): PhoneCallbacks.machine,
+    ("POST", "/twilio/stream-status"): PhoneCallbacks.stream_status,
     ("POST", "/twilio/resume"): Phone.resume,
     ("POST", "/twilio/transferred"): Phone.transferred,
     ("GET", "/twilio/media"): Phone.media,

@@ -65,6 +65,7 @@ class GatewayProcess:
         self.host = f"127.0.0.1:{self.port}"
         # Read after the process has gone, too; deleted with this object.
         self._log = tempfile.NamedTemporaryFile(mode="w+", prefix="gateway-bench-", suffix=".log")  # noqa: SIM115
+        self._folder = tempfile.TemporaryDirectory(prefix="gateway-bench-")
         peer = f"http://127.0.0.1:{vatel_port}"
         env = os.environ | {
             "GATEWAY_HOST": "127.0.0.1",
@@ -77,6 +78,8 @@ class GatewayProcess:
             "GATEWAY_TWILIO__AUTH_TOKEN": AUTH_TOKEN,
             "GATEWAY_TWILIO__API_BASE_URL": peer,
             "GATEWAY_AUDIO__RESAMPLER": resampler,
+            "GATEWAY_DATABASE__URL": f"sqlite:///{self._folder.name}/gateway.db",
+            "GATEWAY_RECORDINGS__FOLDER": f"{self._folder.name}/recordings",
             "GATEWAY_CALLS__MAX_ACTIVE": "5000",
             "GATEWAY_CALLS__DRAIN_GRACE_S": "0",
             "GATEWAY_CALLS__DRAIN_MAX_S": "1",

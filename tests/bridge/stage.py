@@ -20,6 +20,7 @@ from gateway.bridge.media import Downlink, Uplink
 from gateway.bridge.session import CallSession
 from gateway.errors import ToolError
 from gateway.journal import Journal, Watcher
+from gateway.recording.tape import Recorder
 from gateway.records import CallEnded, CallInfo, Ending, Happening, TranscriptEntry
 from gateway.tools.controls import CallControls
 from gateway.tools.question import ComfortPlan, Question, ToolOutcome
@@ -52,6 +53,7 @@ class Phone:
         self._pieces: list[tuple[float, bytes]] = []
         self.stalled = False
         self.echoes = True
+        self.echo_late_s = 0.0
         self.clears: list[float] = []
         self.closed: list[int] = []
 
@@ -69,7 +71,9 @@ class Phone:
                 self._pieces.append((at, payload))
                 self._played_until = at + len(payload) / 8000
             case twilio.SetMark(name=name):
-                self._marks[name] = self._loop.call_at(self._played_until, self._echo, name)
+                self._marks[name] = self._loop.call_at(
+                    self._played_until + self.echo_late_s, self._echo, name
+                )
             case twilio.Clear():
                 self._clear()
         return True
@@ -334,6 +338,7 @@ class Stage:
         before: str = "",
         streams: int = 0,
         dial: Dial | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.phone = Phone()
         self.agent = Agent().start()
@@ -347,7 +352,7 @@ class Stage:
         stream.receive(twilio.dump_twilio(twilio.Connected()))
         stream.receive(twilio.dump_twilio(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid)))
         downlink = Downlink(make_resampler("soxr", 24_000, 8_000), Playout())
-        self.leg = CallerLeg(stream, self.phone, downlink, self.clock.now)
+        self.leg = CallerLeg(stream, self.phone, downlink, self.clock.now, recorder)
         self.session = CallSession(
             CALL,
             machine=CallMachine(barge_in=barge_in, timers=timers),

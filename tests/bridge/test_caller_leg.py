@@ -11,6 +11,8 @@ from gateway.audio.resample import make_resampler
 from gateway.bridge import events as on
 from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.media import Downlink
+from gateway.recording.tape import Recorder
+from gateway.recording.timeline import Timeline
 from gateway.twilio import messages as twilio
 from gateway.twilio.protocol import MediaStream
 from tests.bridge.stage import CALL, QUIET, STREAM_SID, Phone, speech
@@ -20,14 +22,15 @@ from tests.virtual_time import on_virtual_time
 class Call:
     """Stands where the call session stands: takes what the leg brings, and pumps it when it is due."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, recorded: bool = False) -> None:
         self.now = asyncio.get_running_loop().time
+        self.recorder = Recorder("r-1", self.now()) if recorded else None
         self.phone = Phone()
         self.stream = MediaStream()
         self.stream.receive(twilio.dump_twilio(twilio.Connected()))
         self.stream.receive(twilio.dump_twilio(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid)))
         downlink = Downlink(make_resampler("soxr", 24_000, 8_000), Playout())
-        self.leg = CallerLeg(self.stream, self.phone, downlink, self.now)
+        self.leg = CallerLeg(self.stream, self.phone, downlink, self.now, self.recorder)
         self.audio = bytearray()
         self.keys: list[str] = []
         self.heard: list[tuple[str, TurnHeard]] = []
@@ -333,3 +336,108 @@ async def test_counters_name_both_directions() -> None:
     assert counters["cleared_ms"] == pytest.approx(500, abs=20)
     assert counters["pieces_sent"] >= 6
     assert call.phone.closed == [1000]
+
+
+class Tape:
+    """What a leg's recorder took down, when the call is over. Lives as long as a test."""
+
+    def __init__(self, call: Call) -> None:
+        assert call.recorder is not None
+        timeline = Timeline(call.recorder.start_s)
+        call.recorder.take(timeline)
+        pairs = timeline.finish(call.now())
+        self.left, self.right = pairs[::2], pairs[1::2]
+        self.heard = call.phone.line[: len(self.right)].ljust(len(self.right), b"\xff")
+
+    def misplaced_ms(self) -> float:
+        """Return for how long the recording differs from what the phone played."""
+        return sum(a != b for a, b in zip(self.right, self.heard, strict=True)) / 8
+
+
+async def speak(call: Call, seconds: float) -> None:
+    """Let the caller's frames come, 50 a second."""
+    for _ in range(round(50 * seconds)):
+        call.phone.speak(b"\x11" * 160)
+        await asyncio.sleep(0.02)
+
+
+@on_virtual_time
+async def test_recording_holds_what_the_caller_said_and_heard() -> None:
+    """Frames stand by their timestamps on the left; the right is what the phone played, at its time."""
+    call = Call(recorded=True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(call.run(2.5))
+        group.create_task(speak(call, 2.5))
+        await asyncio.sleep(0.3)
+        call.leg.play("t1", speech(700), final=True)
+        await asyncio.sleep(1.2)
+        call.leg.play("t2", speech(500), final=True)
+    tape = Tape(call)
+
+    assert len(tape.left.replace(b"\xff", b"")) / 8 == pytest.approx(2_480, abs=20)
+    assert len(tape.right.replace(b"\xff", b"")) / 8 == pytest.approx(1_200, abs=5)
+    begins_ms = [len(side) - len(side.lstrip(b"\xff")) for side in (tape.right, tape.heard)]
+    # The phone of these tests stamps a frame 20 ms ahead, and sends it when it begins.
+    assert begins_ms[0] / 8 == pytest.approx(begins_ms[1] / 8 + 20 + 10, abs=5)
+
+
+@on_virtual_time
+async def test_recording_ends_where_the_caller_cut_in() -> None:
+    """What was sent and cleared is not in the recording; what is said afterwards stands at its time."""
+    call = Call(recorded=True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(call.run(2.0))
+        call.leg.play("t1", speech(3_000), final=True)
+        await asyncio.sleep(0.75)
+        call.leg.clear()
+        await asyncio.sleep(0.25)
+        call.leg.play("t2", speech(300), final=True)
+    tape = Tape(call)
+
+    assert len(tape.right.replace(b"\xff", b"")) / 8 == pytest.approx(1_050, abs=15)
+    assert tape.misplaced_ms() <= 1
+
+
+@on_virtual_time
+async def test_recording_has_no_audio_that_was_not_sent() -> None:
+    """What a peer that reads too slowly did not get, the caller did not hear."""
+    call = Call(recorded=True)
+    call.phone.stalled = True
+    call.leg.play("t1", speech(500), final=True)
+    await call.run(1.0)
+
+    assert call.leg.dropped
+    assert Tape(call).right.strip(b"\xff") == b""
+
+
+@on_virtual_time
+async def test_recording_takes_the_line_s_lag_into_account() -> None:
+    """Marks show that the ear is behind our clock: the next spurt stands that much later."""
+    call = Call(recorded=True)
+    for late_s in (0.3, 0.1, 0.2):  # the quickest tells the way there and back, the others were held up
+        call.phone.echo_late_s = late_s
+        call.leg.play(f"t{late_s}", speech(200), final=True)
+        await call.run(0.6)
+    began_at = call.now()
+    call.leg.play("t2", speech(400), final=True)
+    await call.run(1.0)
+    tape = Tape(call)
+    start = round((began_at - call.recorder.start_s + 0.1) * 8_000) if call.recorder else 0
+
+    assert tape.right[start - 80 : start] == b"\xff" * 80
+    assert tape.right[start + 80 : start + 3_100].count(b"\xff") == 0
+
+
+@on_virtual_time
+async def test_first_piece_of_an_answer_is_timed() -> None:
+    """Audio that is gathered has not left; the piece that leaves ends the caller's wait."""
+    call = Call()
+    waits: list[int] = []
+    call.leg.response.tell = waits.append
+    call.leg.response.notice(on.SpeechStopped(), call.now())
+    await call.run(0.5)
+    call.leg.play("t1", speech(20), final=False)
+    assert waits == []
+    await call.run(0.2)
+
+    assert waits == [pytest.approx(560, abs=30)]

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,10 +15,19 @@ from aiohttp import web
 from gateway.bridge.conversation import with_failed_transfer
 from gateway.bridge.dial import Dialer
 from gateway.errors import AgentConnectError, VatelApiError
+from gateway.records import CallInfo, Opening
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.rest import VatelClient
 
 AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
+
+
+def call(agent_id: str = "other-agent", **opening: Any) -> CallInfo:
+    """Return a call that its agent is to begin so."""
+    return CallInfo("id", "CA1", "AC1", "+1", "+2", agent_id, opening=Opening(**opening))
+
+
+OWN = call(AGENT)
 
 
 @dataclass
@@ -74,7 +84,6 @@ async def dialer(vatel: Vatel, timeout_s: float = 3.0) -> AsyncIterator[Dialer]:
         async with aiohttp.ClientSession() as http:
             yield Dialer(
                 VatelClient(http, vatel.url, "key", timeout_s),
-                agent_id=AGENT,
                 socket_url=vatel.url.replace("http", "ws") + "/v1/connection",
                 timeout_s=timeout_s,
                 resume_message="Sorry, please go on.",
@@ -88,7 +97,7 @@ async def test_new_session() -> None:
     """A new session is asked for by the agent's id alone; its token opens one socket."""
     vatel = Vatel()
     async with dialer(vatel) as dial:
-        socket = await dial.dial("")
+        socket = await dial.to(OWN)("")
         assert json.loads(str(await socket.receive()))["type"] == "session_started"
         await socket.close()
 
@@ -102,7 +111,7 @@ async def test_each_socket_has_its_own_token() -> None:
     vatel = Vatel()
     async with dialer(vatel) as dial:
         for _ in range(3):
-            await (await dial.dial("")).close()
+            await (await dial.to(OWN)("")).close()
 
     assert vatel.shown == ["token-1", "token-2", "token-3"]
 
@@ -111,7 +120,7 @@ async def test_takeover_knows_prompt_and_story() -> None:
     """A session that takes over gets the agent's own prompt, the story so far, and words to begin with."""
     vatel = Vatel(prompt="Book {tables}.")
     async with dialer(vatel) as dial:
-        await (await dial.dial("Caller: {Hello}?\nYou: Hi.")).close()
+        await (await dial.to(OWN)("Caller: {Hello}?\nYou: Hi.")).close()
 
     prompt = str(vatel.asked[0]["prompt"])
     assert prompt.startswith("Book {tables}.\n")
@@ -124,8 +133,8 @@ async def test_agent_whose_transfer_failed_is_told_so() -> None:
     vatel = Vatel(prompt="Book tables.")
     so_far = with_failed_transfer("You: I will put you through.", "no-answer")
     async with dialer(vatel) as dial:
-        await (await dial.dial(so_far)).close()
-        await (await dial.dial(so_far + "\nYou: Nobody is there.")).close()
+        await (await dial.to(OWN)(so_far)).close()
+        await (await dial.to(OWN)(so_far + "\nYou: Nobody is there.")).close()
 
     prompts = [str(asked["prompt"]) for asked in vatel.asked]
     assert prompts[0].startswith("Book tables.\n\nYou were putting the caller through to somebody else")
@@ -139,7 +148,7 @@ async def test_takeover_of_an_agent_without_a_prompt() -> None:
     """An agent without a prompt of its own gets the story alone."""
     vatel = Vatel(prompt=None)
     async with dialer(vatel) as dial:
-        await (await dial.dial("You: Hi.")).close()
+        await (await dial.to(OWN)("You: Hi.")).close()
 
     assert str(vatel.asked[0]["prompt"]).startswith("The phone line broke")
 
@@ -149,7 +158,7 @@ async def test_takeover_keeps_its_instructions(status: int) -> None:
     """An agent that cannot be looked up keeps its own prompt, rather than none but ours."""
     vatel = Vatel(agent_status=status)
     async with dialer(vatel) as dial:
-        await (await dial.dial("You: Hi.")).close()
+        await (await dial.to(OWN)("You: Hi.")).close()
 
     assert "prompt" not in vatel.asked[0]
     assert vatel.asked[0]["first_message"] == "Sorry, please go on."
@@ -170,7 +179,7 @@ async def test_no_token(status: int, reason: str) -> None:
     vatel = Vatel(token_status=status)
     async with dialer(vatel) as dial:
         with pytest.raises(VatelApiError) as caught:
-            await dial.dial("")
+            await dial.to(OWN)("")
 
     assert (caught.value.reason, caught.value.status) == (reason, status)
     assert getattr(caught.value, "retry_after_s", None) == 2.0
@@ -184,7 +193,7 @@ async def test_no_socket(status: int, reason: str) -> None:
     vatel = Vatel(upgrade_status=status)
     async with dialer(vatel) as dial:
         with pytest.raises(AgentConnectError) as caught:
-            await dial.dial("")
+            await dial.to(OWN)("")
 
     assert (caught.value.reason, caught.value.status) == (reason, status)
     assert vatel.shown == ["token-1"]
@@ -197,7 +206,7 @@ async def test_token_that_never_comes(so_far: str) -> None:
     async with dialer(vatel, timeout_s=0.2) as dial:
         started = time.monotonic()
         with pytest.raises((AgentConnectError, VatelApiError)) as caught:
-            await dial.dial(so_far)
+            await dial.to(OWN)(so_far)
 
     assert caught.value.reason == "timeout"
     assert time.monotonic() - started < 5
@@ -211,13 +220,44 @@ async def test_nobody_there() -> None:
     async with aiohttp.ClientSession() as http:
         dial = Dialer(
             VatelClient(http, vatel.url, "key", 1.0),
-            agent_id=AGENT,
             socket_url="ws://127.0.0.1:9/v1/connection",
             timeout_s=1.0,
             resume_message="",
             addresses=Addresses(),
         )
         with pytest.raises(VatelApiError) as caught:
-            await dial.dial("")
+            await dial.to(OWN)("")
 
     assert caught.value.reason == "unreachable"
+
+
+async def test_call_has_its_own_agent_and_opening() -> None:
+    """Version, prompt, first words and variables go with the token; what is not given is not sent."""
+    vatel = Vatel()
+    variables = (("name", "Ada"), ("count", "3"))
+    async with dialer(vatel) as dial:
+        full = call(
+            vatel_version_id="v7", prompt="Help Ada.", first_message="Hello Ada.", variables=variables
+        )
+        await (await dial.to(full)("")).close()
+        await (await dial.to(call())("")).close()
+
+    first, second = vatel.asked
+    assert (first["agent_id"], first["version_id"]) == ("other-agent", "v7")
+    assert (first["prompt"], first["first_message"]) == ("Help Ada.", "Hello Ada.")
+    assert first["variables"] == [{"key": "name", "value": "Ada"}, {"key": "count", "value": "3"}]
+    assert not {"version_id", "prompt", "first_message", "variables"} & second.keys()
+
+
+async def test_takeover_goes_on_with_the_calls_own_prompt() -> None:
+    """It is not looked up; the first words are those of a takeover, the variables stay."""
+    vatel = Vatel(prompt="The platform's own.")
+    async with dialer(vatel) as dial:
+        opened = call(prompt="Help Ada.", first_message="Hello Ada.", variables=(("name", "Ada"),))
+        await (await dial.to(opened)("Caller: Hello?")).close()
+
+    prompt = str(vatel.asked[0]["prompt"])
+    assert prompt.startswith("Help Ada.\n")
+    assert prompt.endswith("Caller: Hello?")
+    assert vatel.asked[0]["first_message"] == "Sorry, please go on."
+    assert "variables" in vatel.asked[0]

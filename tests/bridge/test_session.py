@@ -8,7 +8,10 @@ import structlog
 from gateway.bridge import events as on
 from gateway.bridge.actions import Timers
 from gateway.errors import AgentConnectError, VatelApiError
+from gateway.recording.tape import Recorder
+from gateway.recording.timeline import Timeline
 from gateway.records import (
+    AgentResponded,
     Ending,
     Interrupted,
     KeyPressed,
@@ -364,3 +367,67 @@ async def test_caller_who_sends_nothing() -> None:
         assert isinstance(stage.journaled[-1], StreamLost)
     assert stage.end().at_s == pytest.approx(6.0, abs=0.05)
     assert stage.hung_up == []
+
+
+@on_virtual_time
+async def test_answer_of_the_agent_is_timed() -> None:
+    """From the end of what the caller said to the first audio that left for them; the greeting is not."""
+    async with Stage().play() as stage:
+        stage.agent.speak("t1", 300)
+        await stage.talk(1.0)
+        stage.agent.say(vatel.SpeechStarted(), vatel.SpeechStopped())
+        await stage.talk(0.6)
+        stage.agent.speak("t2", 300)
+        await stage.talk(0.5)
+        (answer,) = (e for e in stage.journaled if isinstance(e, AgentResponded))
+
+        assert answer.latency_ms == pytest.approx(600, abs=30)
+
+
+@on_virtual_time
+async def test_operator_puts_the_caller_through() -> None:
+    """The carrier is asked once the caller has heard the agent out, and the call leaves the gateway."""
+    async with Stage().play() as stage:
+        stage.agent.speak("t1", 1_000)
+        await stage.talk(0.2)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stage.session.controls.transfer("+15005550009", 20))
+            await stage.talk(2.0)
+
+        assert stage.carrier.asked == [(CALL.call_sid, "+15005550009", 20)]
+        assert await stage.ended() == completed(Reason.TRANSFERRED)
+
+
+@on_virtual_time
+async def test_recorded_call_is_taken_down_on_both_sides() -> None:
+    """What the caller says and what they hear are put on the recorder, the goodbye's cut end taken back."""
+    recorder = Recorder("r-1", asyncio.get_running_loop().time())
+    async with Stage(recorder=recorder).play() as stage:
+        stage.agent.speak("t1", 3_000)
+        await stage.talk(1.0)
+        stage.phone.hang_up()
+        await stage.ended()
+    timeline = Timeline(recorder.start_s)
+    recorder.take(timeline)
+    pairs = timeline.finish(asyncio.get_running_loop().time())
+
+    assert len(pairs) / 16 == pytest.approx(1_000, abs=50)
+    assert len(pairs[1::2].replace(b"\xff", b"")) / 8 == pytest.approx(1_000, abs=50)
+
+
+@on_virtual_time
+async def test_talk_and_talk_over_are_counted() -> None:
+    """The call's counters say how long the caller talked, and for how long of it over the agent."""
+    async with Stage().play() as stage:
+        stage.agent.speak("t1", 2_000)
+        await stage.talk(1.0)
+        stage.agent.say(vatel.SpeechStarted())
+        await stage.talk(0.4)
+        stage.agent.say(vatel.Interruption())
+        await stage.talk(0.6)
+        stage.agent.say(vatel.SpeechStopped())
+        await stage.talk(0.5)
+    counters = stage.end().counters
+
+    assert counters["caller_talk_ms"] == pytest.approx(1_000, abs=60)
+    assert counters["talk_over_ms"] == pytest.approx(400, abs=60)

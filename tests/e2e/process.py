@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -146,7 +147,8 @@ async def outpost(
         simulator = await stack.enter_async_context(Simulator(ACCOUNT_SID, AUTH_TOKEN))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         port = free_port()
-        environment = _environment(port, sandbox, simulator, settings or {})
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environment = _environment(port, sandbox, simulator, folder, settings or {})
         process = await stack.enter_async_context(child("serve", environment=environment))
         gateway = GatewayProcess(f"http://127.0.0.1:{port}", process, simulator, sandbox, http)
         async with asyncio.TaskGroup() as tasks:
@@ -189,7 +191,7 @@ async def sandbox_listens(process: asyncio.subprocess.Process) -> str:
 
 
 def _environment(
-    port: int, sandbox: Sandbox, simulator: Simulator, settings: Mapping[str, object]
+    port: int, sandbox: Sandbox, simulator: Simulator, folder: Path, settings: Mapping[str, object]
 ) -> dict[str, str]:
     values: dict[str, object] = {
         "HOST": "127.0.0.1",
@@ -202,6 +204,8 @@ def _environment(
         "TWILIO__AUTH_TOKEN": AUTH_TOKEN,
         "TWILIO__API_BASE_URL": simulator.rest_url,
         "LOG__FORMAT": "json",
+        "DATABASE__URL": f"sqlite:///{folder / 'gateway.db'}",
+        "RECORDINGS__FOLDER": folder / "recordings",
         **settings,
     }
     return {f"GATEWAY_{name}": str(value) for name, value in values.items()}

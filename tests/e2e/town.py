@@ -6,9 +6,11 @@ loop's clock, which all three share.
 
 import asyncio
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -164,6 +166,7 @@ class Town:
     Attributes:
         url: of the gateway, as Twilio sees it.
         said: what the agents sent.
+        database_url: where the gateway keeps its records.
         line: between Twilio and the gateway; None unless the town has one that can be cut.
     """
 
@@ -174,6 +177,7 @@ class Town:
     chronicle: Chronicle
     said: list[Said]
     line: Line | None = None
+    database_url: str = ""
 
     async def call(
         self, caller: Caller, options: CallOptions | None = None, limits: Limits | None = None
@@ -228,18 +232,20 @@ async def town(plan: Plan) -> AsyncIterator[Town]:
                 port = listener.getsockname()[1]
                 line = await stack.enter_async_context(Line.to(port)) if plan.cuttable else None
                 url = f"http://127.0.0.1:{line.port if line else port}"
-                loaded = settings.load(_values(plan, url, sandbox, simulator), env={})
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                loaded = settings.load(_values(plan, url, sandbox, simulator, folder), env={})
                 tools = None if plan.tools is None else catalog(**plan.tools)
                 gateway = await stack.enter_async_context(serving(loaded, listener, tools))
                 watcher = watch.enter_context(gateway.journal.watch())
                 keeping = tasks.create_task(chronicle.keep(watcher))
-                yield Town(simulator, sandbox, gateway, url, chronicle, said, line)
+                kept = loaded.database.effective_url
+                yield Town(simulator, sandbox, gateway, url, chronicle, said, line, kept)
             await asyncio.sleep(0)  # the chronicle's last lines are on their way
             keeping.cancel()
     assert not watcher.lost, "the chronicle has holes: what it does not say proves nothing"
 
 
-def _values(plan: Plan, url: str, sandbox: Sandbox, simulator: Simulator) -> dict[str, Any]:
+def _values(plan: Plan, url: str, sandbox: Sandbox, simulator: Simulator, folder: Path) -> dict[str, Any]:
     values: dict[str, Any] = {
         "host": "127.0.0.1",
         "public_url": url,
@@ -247,6 +253,8 @@ def _values(plan: Plan, url: str, sandbox: Sandbox, simulator: Simulator) -> dic
         "vatel.api_key": sandbox.api_key,
         "vatel.agent_id": sandbox.agent_id(AGENT),
         "twilio.api_base_url": simulator.rest_url,
+        "database.url": f"sqlite:///{folder / 'gateway.db'}",
+        "recordings.folder": str(folder / "recordings"),
     }
     if plan.credentials:
         values |= {"twilio.account_sid": ACCOUNT_SID, "twilio.auth_token": AUTH_TOKEN}

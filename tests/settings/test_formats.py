@@ -1,15 +1,27 @@
 """What pasted values must look like, and that refusals never repeat them."""
 
+from typing import Any
+
 import pytest
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from gateway.settings.formats import (
     AccountSid,
     AgentId,
+    ClockTime,
+    ClusterUrl,
+    DatabaseUrl,
     FilePath,
+    Origins,
+    PhoneNumber,
+    Prefixes,
+    RecordingKeys,
     Secret,
     ServiceUrl,
+    StoreUrl,
+    TimeZone,
     is_loopback,
+    items,
     url_host,
 )
 
@@ -17,6 +29,7 @@ SERVICE_URL: TypeAdapter[str] = TypeAdapter(ServiceUrl)
 FILE_PATH: TypeAdapter[str] = TypeAdapter(FilePath)
 ACCOUNT_SID: TypeAdapter[str] = TypeAdapter(AccountSid)
 AGENT_ID: TypeAdapter[str] = TypeAdapter(AgentId)
+DATABASE_URL: TypeAdapter[SecretStr] = TypeAdapter(DatabaseUrl)
 SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
 
 
@@ -156,3 +169,149 @@ def test_secret_hides_itself() -> None:
 
     assert "hunter2" not in f"{secret!r} {secret}"
     assert secret.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///gateway.db",
+        "sqlite:////var/lib/gateway/gateway.db",
+        "postgres://user@host/name",
+        "postgresql://user:p%40ss@host:5432/name?sslmode=require",
+        "postgresql:///name?host=/run/postgresql",
+    ],
+)
+def test_databases_that_can_be_opened_are_taken(url: str) -> None:
+    """A file or a named database on a server, as written."""
+    assert DATABASE_URL.validate_python(url).get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    ("url", "fragment"),
+    [
+        ("gateway.db", "is no URL: it must be sqlite:///FILE"),
+        ("sqlite://", "must be sqlite:///FILE"),
+        ("sqlite:///", "must be sqlite:///FILE"),
+        ("sqlite:///:memory:", "must be sqlite:///FILE"),
+        ("postgresql://user:canary@host", "must be sqlite:///FILE"),
+        ("mysql://user:canary@host/name", "or postgresql://USER"),
+        ("postgresql://user:canary word@host/name", "pasted whole"),
+        ("postgresql://user:canary\n@host/name", "pasted whole"),
+    ],
+)
+def test_databases_that_cannot_are_refused_unseen(url: str, fragment: str) -> None:
+    """The refusal says what is needed and repeats no password."""
+    said = refusal(DATABASE_URL, url)
+
+    assert fragment in said
+    assert "canary" not in said
+
+
+A_KEY = "A" * 43 + "="
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Origins, ""),
+        (Origins, "https://desk.example.com"),
+        (Origins, "https://desk.example.com, http://localhost:3000"),
+        (Prefixes, "+"),
+        (Prefixes, "+49, +43"),
+        (PhoneNumber, "+15005550006"),
+        (ClockTime, "00:00"),
+        (ClockTime, "23:59"),
+        (TimeZone, "Europe/Berlin"),
+        (StoreUrl, "/var/lib/recordings"),
+        (StoreUrl, "recordings/kept"),
+        (StoreUrl, "file:///var/lib/recordings"),
+        (StoreUrl, "s3://bucket/prefix"),
+        (StoreUrl, "gs://bucket"),
+        (StoreUrl, "az://container"),
+    ],
+)
+def test_plain_formats_keep_what_fits(kind: Any, value: str) -> None:
+    """What fits is kept as it was written."""
+    assert TypeAdapter[str](kind).validate_python(value) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        (Origins, "https://desk.example.com/", "origins"),
+        (Origins, "https://desk.example.com/page", "origins"),
+        (Origins, "*", "https://"),
+        (Origins, "http://desk.example.com,ftp://x", "https://"),
+        (Prefixes, "", "begin with"),
+        (Prefixes, "49", "begin with"),
+        (Prefixes, "+49;+43", "begin with"),
+        (PhoneNumber, "5005550006", "E.164"),
+        (PhoneNumber, "+0500555000", "E.164"),
+        (PhoneNumber, "+1500555", None),
+        (PhoneNumber, "+1 500 555 0006", "E.164"),
+        (ClockTime, "24:00", "time of day"),
+        (ClockTime, "7:30", "time of day"),
+        (TimeZone, "Berlin", "IANA"),
+        (StoreUrl, "", "is empty"),
+        (StoreUrl, "a b", "a space"),
+        (StoreUrl, "ftp://x/y", "must be a folder"),
+        (StoreUrl, "s3://", "must be a folder"),
+        (StoreUrl, "s3://key:canary@bucket", "user name"),
+    ],
+)
+def test_plain_formats_refuse_what_does_not_fit(kind: Any, value: str, why: str | None) -> None:
+    """What does not fit is refused with what would, and never repeated."""
+    adapter = TypeAdapter[str](kind)
+    if why is None:
+        assert adapter.validate_python(value) == value
+        return
+    told = refusal(adapter, value)
+
+    assert why in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (ClusterUrl, "valkey://:pw@valkey.example.com:6379"),
+        (ClusterUrl, "rediss://redis.example.com"),
+        (ClusterUrl, "unix:///run/valkey.sock"),
+        (RecordingKeys, f"k1:{A_KEY}"),
+        (RecordingKeys, f"k2:{A_KEY}, k1:{A_KEY}"),
+    ],
+)
+def test_secret_formats_keep_what_fits(kind: Any, value: str) -> None:
+    """What fits is kept, out of sight."""
+    kept = TypeAdapter[SecretStr](kind).validate_python(value)
+
+    assert kept.get_secret_value() == value
+    assert value not in repr(kept)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        (ClusterUrl, "canary", "must be redis://"),
+        (ClusterUrl, "http://canary", "must be redis://"),
+        (ClusterUrl, "valkey://", "must be redis://"),
+        (ClusterUrl, "valkey://a canary", "must be redis://"),
+        (RecordingKeys, "", "NAME:KEY"),
+        (RecordingKeys, A_KEY, "NAME:KEY"),
+        (RecordingKeys, "k1:canary", "NAME:KEY"),
+        (RecordingKeys, f"a b:{A_KEY}", "NAME:KEY"),
+        (RecordingKeys, f"k1:{A_KEY},k2:{A_KEY[4:]}", "NAME:KEY"),
+    ],
+)
+def test_secret_formats_refuse_what_does_not_fit(kind: Any, value: str, why: str) -> None:
+    """What does not fit is refused with what would, and never repeated."""
+    told = refusal(TypeAdapter[SecretStr](kind), value)
+
+    assert why in told
+    assert "canary" not in told
+
+
+def test_items_of_a_list() -> None:
+    """A list is written with commas; spaces and empty places do not count."""
+    assert items("") == ()
+    assert items(" a, b,,c ") == ("a", "b", "c")

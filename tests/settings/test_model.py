@@ -122,8 +122,14 @@ def test_key_has_a_name_for_each_source() -> None:
 
 
 def test_only_secrets_are_secret() -> None:
-    """The keys kept out of print are exactly the two credentials."""
-    assert [name for name, key in KEYS.items() if key.secret] == ["vatel.api_key", "twilio.auth_token"]
+    """The keys kept out of print are exactly the credentials, and the URL that may hold one."""
+    assert [name for name, key in KEYS.items() if key.secret] == [
+        "vatel.api_key",
+        "twilio.auth_token",
+        "database.url",
+        "cluster.url",
+        "recordings.keys",
+    ]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -220,3 +226,11 @@ def test_unchecked_loopback_gateway_needs_no_twilio_account() -> None:
     )
 
     local.require_serving()
+
+
+def test_password_of_the_database_is_a_secret_of_its_own() -> None:
+    """The log masks the URL and the password in it, as a driver would spell it."""
+    settings = Settings.model_validate({"database": {"url": "postgresql://u:p%40canary@db/name"}})
+
+    assert settings.secrets() == ["postgresql://u:p%40canary@db/name", "p@canary"]
+    assert Settings.model_validate({"database": {"url": "sqlite:///x.db"}}).secrets() == ["sqlite:///x.db"]

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from gateway.settings.sections import (
     AudioSettings,
     CallSettings,
+    DatabaseSettings,
     LogSettings,
     MetricsSettings,
     Section,
@@ -13,7 +14,15 @@ from gateway.settings.sections import (
     VatelSettings,
 )
 
-SECTIONS = (AudioSettings, CallSettings, LogSettings, MetricsSettings, TwilioSettings, VatelSettings)
+SECTIONS = (
+    AudioSettings,
+    CallSettings,
+    DatabaseSettings,
+    LogSettings,
+    MetricsSettings,
+    TwilioSettings,
+    VatelSettings,
+)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -76,3 +85,11 @@ def test_failed_validation_does_not_show_the_value() -> None:
         VatelSettings.model_validate({"agent_id": "canary", "base_url": "canary"})
 
     assert "canary" not in f"{caught.value}{caught.value!r}"
+
+
+def test_database_is_a_file_here_unless_told_otherwise() -> None:
+    """Without a URL records are kept in the working directory."""
+    told = DatabaseSettings.model_validate({"url": "sqlite:////var/lib/x.db"})
+
+    assert DatabaseSettings().effective_url == "sqlite:///gateway.db"
+    assert told.effective_url == "sqlite:////var/lib/x.db"

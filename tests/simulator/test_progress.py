@@ -94,6 +94,46 @@ class TestCall:
 
             assert [form["SequenceNumber"] for form in gateway.forms("/twilio/status")] == list("3210")
 
+    async def test_shuffled_means_any_order_and_always_the_same(self) -> None:
+        """A seed decides it; all orders come up."""
+        orders = []
+        async with answering(idle) as gateway:
+            for seed in (*range(12), 3):
+                gateway.requests.clear()
+                async with progress(gateway, replace(ALL, order="shuffled", seed=seed)) as told:
+                    for status in STATUSES:
+                        told.call(status)
+                orders.append("".join(form["SequenceNumber"] for form in gateway.forms("/twilio/status")))
+
+        assert {"".join(sorted(order)) for order in orders} == {"0123"}
+        assert len(set(orders)) > 5
+        assert orders[-1] == orders[3]
+
+    async def test_held_back_ones_come_although_the_last_is_dropped(self) -> None:
+        """They wait for the end of the call, not for the word of it."""
+        options = replace(ALL, order="reversed", dropped=frozenset({"completed"}))
+        async with answering(idle) as gateway:
+            async with progress(gateway, options) as told:
+                for status in STATUSES:
+                    told.call(status)
+
+            assert [form["SequenceNumber"] for form in gateway.forms("/twilio/status")] == list("210")
+
+    async def test_a_machine_is_told_of(self) -> None:
+        """Signed, to an address of its own."""
+        async with answering(idle) as gateway:
+            async with progress(gateway, ALL) as told:
+                told.machine(gateway.url + "/twilio/status", "machine_end_beep")
+
+            (request,) = gateway.requests
+        assert request.genuine
+        assert request.values == {
+            "AccountSid": ACCOUNT_SID,
+            "CallSid": IDENTITY.call_sid,
+            "AnsweredBy": "machine_end_beep",
+            "MachineDetectionDuration": "2300",
+        }
+
     async def test_a_dropped_one_leaves_a_hole_in_the_numbers(self) -> None:
         """Its number is gone with it."""
         async with answering(idle) as gateway:

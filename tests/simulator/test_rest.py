@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import aiohttp
 import pytest
 
 from gateway.errors import TwilioApiError
 from gateway.simulator.caller import SilentCaller
+from gateway.simulator.progress import CallbackOptions
 from gateway.simulator.simulator import Simulator
 from gateway.twilio.calls import NewCall
 from gateway.twilio.rest import TwilioClient
@@ -48,6 +50,7 @@ async def ended(twilio: Simulator, client: TwilioClient, call_sid: str) -> str:
         "completed",
         "busy",
         "failed",
+        "no-answer",
         "canceled",
     ):
         assert call.sid == call_sid
@@ -114,6 +117,141 @@ class TestCreate:
 
         assert status == 201
         assert len(gateway.requests) == 1
+
+    async def test_a_lost_create_dials_all_the_same(self) -> None:
+        """The connection breaks instead of an answer; the list shows the call."""
+        async with exchange() as (twilio, client):
+            twilio.rest.lose_next = 1
+            with pytest.raises(TwilioApiError) as caught:
+                await client.create_call(NewCall(to="+1500", from_number="+1501", twiml=HANGUP))
+            (call,) = await client.find_calls("+1500", "+1501")
+            await ended(twilio, client, call.sid)
+
+        assert caught.value.reason == "unreachable"
+        assert len(twilio.outbound) == 1
+
+
+class TestFate:
+    """What becomes of outbound calls."""
+
+    @pytest.mark.parametrize(
+        ("unanswered", "status"),
+        [("busy", "busy"), ("no_answer", "no-answer"), ("unreachable", "failed")],
+    )
+    async def test_a_call_may_not_be_answered(
+        self, unanswered: Literal["busy", "no_answer", "unreachable"], status: str
+    ) -> None:
+        """Nobody is asked for TwiML then; the next call may fare better."""
+        async with answering(voice=HANGUP) as gateway, exchange() as (twilio, client):
+            twilio.fate = replace(twilio.fate, unanswered=unanswered)
+            call = NewCall(
+                to="+1500",
+                from_number="+1501",
+                url=gateway.url + "/twilio/voice",
+                status_callback=gateway.url + "/twilio/status",
+            )
+            created = await client.create_call(call)
+            assert await ended(twilio, client, created.sid) == status
+            twilio.fate = replace(twilio.fate, unanswered=None)
+            created = await client.create_call(call)
+            assert await ended(twilio, client, created.sid) == "completed"
+
+        told = [form["CallStatus"] for form in gateway.forms("/twilio/status")]
+        assert told == [status, "completed"]
+        assert len(gateway.forms("/twilio/voice")) == 1
+        assert [report.ending for report in twilio.outbound] == [unanswered, "twiml_hangup"]
+
+    @pytest.mark.parametrize("asked", [True, False])
+    async def test_a_machine_is_told_of_where_it_is_asked_for(self, asked: bool) -> None:
+        """Beside the call; the REST API shows it as well."""
+        async with answering(voice=HANGUP) as gateway, exchange() as (twilio, client):
+            twilio.fate = replace(twilio.fate, answered_by="machine_start")
+            call = NewCall(
+                to="+1500",
+                from_number="+1501",
+                url=gateway.url + "/twilio/voice",
+                machine_detection="Enable" if asked else None,
+                machine_detection_callback=gateway.url + "/twilio/status",
+            )
+            created = await client.create_call(call)
+            await ended(twilio, client, created.sid)
+            seen = await client.fetch_call(created.sid)
+
+        heard = [form["AnsweredBy"] for form in gateway.forms("/twilio/status")]
+        assert heard == (["machine_start"] if asked else [])
+        assert seen.answered_by == ("machine_start" if asked else "")
+
+    async def test_callbacks_go_wrong_as_told(self) -> None:
+        """Order, repeats and losses are the simulator's; address and events are the create's."""
+        told = CallbackOptions(twice=True, order="reversed", dropped=frozenset({"ringing"}))
+        async with answering(voice=HANGUP) as gateway, exchange() as (twilio, client):
+            twilio.fate = replace(twilio.fate, callbacks=told)
+            created = await client.create_call(
+                NewCall(
+                    to="+1500",
+                    from_number="+1501",
+                    url=gateway.url + "/twilio/voice",
+                    status_callback=gateway.url + "/twilio/status",
+                    events=("initiated", "ringing", "answered", "completed"),
+                )
+            )
+            await ended(twilio, client, created.sid)
+
+        statuses = [form["CallStatus"] for form in gateway.forms("/twilio/status")]
+        assert statuses == ["completed"] * 2 + ["in-progress"] * 2 + ["initiated"] * 2
+
+    async def test_the_time_limit_is_kept(self) -> None:
+        """As the create asks."""
+        async with answering(listen) as gateway, exchange(30) as (twilio, client):
+            created = await client.create_call(
+                NewCall(
+                    to="+1500",
+                    from_number="+1501",
+                    url=gateway.url + "/twilio/voice",
+                    more={"TimeLimit": "1"},
+                )
+            )
+            assert await ended(twilio, client, created.sid) == "completed"
+
+        assert twilio.outbound[0].ending == "time_limit"
+
+
+class TestList:
+    """Looking for calls."""
+
+    async def test_calls_are_found_by_their_numbers(self) -> None:
+        """Newest first, with the time of their creation, which does not move."""
+        async with exchange() as (twilio, client):
+            sids = [
+                (await client.create_call(NewCall(to=to, from_number="+1501", twiml=HANGUP))).sid
+                for to in ("+1500", "+1502", "+1500")
+            ]
+            for sid in sids:
+                await ended(twilio, client, sid)
+            found = await client.find_calls("+1500", "+1501")
+            again = await client.fetch_call(sids[0])
+            none = await client.find_calls("+1500", "+1599")
+
+        assert [call.sid for call in found] == [sids[2], sids[0]]
+        assert found[1].created_at == again.created_at
+        assert found[0].created_at is not None
+        assert none == []
+
+    async def test_status_and_size_narrow_it(self) -> None:
+        """As Twilio's parameters do."""
+        async with exchange() as (twilio, client):
+            for _ in range(3):
+                created = await client.create_call(NewCall(to="+1500", from_number="+1501", twiml=HANGUP))
+                await ended(twilio, client, created.sid)
+            _, page = await ask(twilio, "GET", CALLS + ".json?PageSize=2&Status=completed", {})
+            _, live = await ask(twilio, "GET", CALLS + ".json?Status=ringing", {})
+
+        assert [len(page["calls"]), page["page_size"], live["calls"]] == [2, 2, []]
+
+    async def test_a_wrong_token_is_401(self) -> None:
+        """As everywhere."""
+        async with exchange() as (twilio, _):
+            assert (await ask(twilio, "GET", CALLS + ".json", {}, password="wrong"))[0] == 401
 
 
 class TestFetch:

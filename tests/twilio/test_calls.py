@@ -1,12 +1,13 @@
 """Calls as forms and as answers: what is sent, and what is read of anything that comes back."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.twilio.calls import CallResource, NewCall, form, parse_call
+from gateway.twilio.calls import CallResource, NewCall, form, parse_call, parse_calls
 
 json_values = st.recursive(
     st.none()
@@ -176,3 +177,53 @@ def test_any_object_is_read_or_none(seen: dict[str, object]) -> None:
     assert (call is not None) == (isinstance(sid, str) and sid != "")
     if call is not None:
         assert call.status == (seen["status"] if isinstance(seen.get("status"), str) else "")
+
+
+def test_list_of_calls_is_read() -> None:
+    """In Twilio's order; what is no call is left out."""
+    listed = [DOCUMENTED, {"sid": "CA2"}, {"status": "queued"}, "CA3", None]
+    body = json.dumps({"calls": listed, "page": 0, "next_page_uri": None}).encode()
+
+    assert [call.sid for call in parse_calls(body) or []] == [CALL_SID, "CA2"]
+    assert parse_calls(b'{"calls":[]}') == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"calls":{}}', b'{"calls":null}', b"\xff", b"[" * 9_000]
+)
+def test_body_that_is_no_list_of_calls_is_none(body: bytes) -> None:
+    """Told from a list that is empty: then there may well be calls."""
+    assert parse_calls(body) is None
+
+
+@given(st.dictionaries(st.text(max_size=3), json_values, max_size=3), json_values)
+def test_any_list_is_read_or_none(seen: dict[str, object], calls: object) -> None:
+    """Whatever stands in the list, reading it never raises."""
+    found = parse_calls(json.dumps(seen | {"calls": calls}).encode())
+
+    assert found is None or all(call.sid for call in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("Tue, 31 Aug 2010 20:36:28 +0000", datetime(2010, 8, 31, 20, 36, 28, tzinfo=UTC)),
+        ("Tue, 31 Aug 2010 22:36:28 +0200", datetime(2010, 8, 31, 20, 36, 28, tzinfo=UTC)),
+        ("Tue, 31 Aug 2010 20:36:28 -0000", datetime(2010, 8, 31, 20, 36, 28, tzinfo=UTC)),
+        ("", None),
+        ("yesterday", None),
+        ("Tue, 31 Feb 2010 20:36:28 +0000", None),
+    ],
+)
+def test_time_of_creation_is_understood_or_none(written: str, moment: datetime | None) -> None:
+    """Twilio's dates, always with a zone."""
+    created_at = CallResource(CALL_SID, date_created=written).created_at
+
+    assert created_at == moment
+    assert created_at is None or created_at.tzinfo is not None
+
+
+@given(st.text(max_size=40))
+def test_any_time_of_creation_is_understood_or_none(written: str) -> None:
+    """Nothing that Twilio could write raises."""
+    CallResource(CALL_SID, date_created=written).created_at  # noqa: B018  # that it returns is what is tested

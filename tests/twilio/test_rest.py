@@ -323,3 +323,21 @@ async def test_closed_port_is_unreachable() -> None:
         assert len(client.waited) == 2
         assert (await failure(client.create_call(OUTBOUND))).reason == "unreachable"
         assert len(client.waited) == 2
+
+
+async def test_find_names_both_numbers_in_the_query() -> None:
+    """Plus signs and all; the list comes as Twilio orders it."""
+    body = json.dumps({"calls": [{"sid": "CA2"}, {"sid": "CA1", "status": "ringing"}]}).encode()
+    async with twilio(Reply(200, body)) as (client, script):
+        found = await client.find_calls("+15550101", "+15550100")
+
+    assert found == [CallResource("CA2"), CallResource("CA1", "ringing")]
+    assert script.asked == [("GET", f"{CALLS}.json?To=%2B15550101&From=%2B15550100&PageSize=50", [])]
+
+
+async def test_find_is_repeatable_and_says_when_it_does_not_know() -> None:
+    """An answer that is no list is not an empty one."""
+    async with twilio(fault(500), Reply(200, b'{"calls":[]}')) as (client, _):
+        assert await client.find_calls("+1", "+2") == []
+    async with twilio(Reply(200, b"{}")) as (client, _):
+        assert (await failure(client.find_calls("+1", "+2"))).reason == "bad_answer"

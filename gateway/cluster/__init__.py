@@ -1,0 +1,1 @@
+"""What nodes tell each other: live events, commands, leases, limits; in one process, or over Redis/Valkey."""

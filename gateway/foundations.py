@@ -1,0 +1,127 @@
+"""What a gateway stands on, opened in order and closed in reverse: database, cluster, recordings, workers."""
+
+import asyncio
+import base64
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gateway.api.first_start import FirstStart, first_start
+from gateway.cluster.inprocess import InProcessCluster
+from gateway.cluster.interface import Cluster
+from gateway.cluster.valkey import ValkeyCluster
+from gateway.recording.encryption import KeyRing
+from gateway.recording.objects import open_store
+from gateway.recording.recordings import Recordings
+from gateway.settings import Settings
+from gateway.settings.control import RecordingSettings
+from gateway.settings.formats import items
+from gateway.storage.database import Database
+from gateway.storage.migrations import prepare
+from gateway.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+Work = Callable[[], Awaitable[None]]
+
+_START_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """Lives as long as :func:`foundations` holds it.
+
+    Attributes:
+        database: with the schema of this version.
+        first: what is to be shown to the operator, when this was the first start.
+    """
+
+    database: Database
+    cluster: Cluster
+    recordings: Recordings
+    first: FirstStart | None = field(repr=False)
+
+
+@asynccontextmanager
+async def foundations(settings: Settings, now: Callable[[], float]) -> AsyncIterator[Foundations]:
+    """Open what the gateway stands on.
+
+    Args:
+        now: the clock of the calls (seconds, monotonic).
+
+    Raises:
+        StorageError: the database cannot be used; with the command to give when its schema is old.
+        ConfigError: a URL or a key that cannot be used.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every step, and so would each start
+    cluster, recordings = _cluster(settings), _recordings(settings.recordings, now)
+    database = Database.open(settings.database.effective_url)
+    try:
+        await prepare(database)
+        first = await first_start(database, datetime.now(UTC))
+        async with at_work(cluster.run, recordings.run):
+            yield Foundations(database, cluster, recordings, first)
+    finally:
+        await database.close()
+
+
+def _cluster(settings: Settings) -> Cluster:
+    node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    url = settings.cluster.url
+    return InProcessCluster(node) if url is None else ValkeyCluster(node, url.get_secret_value())
+
+
+def _recordings(settings: RecordingSettings, now: Callable[[], float]) -> Recordings:
+    store = open_store(settings.effective_url)
+    return Recordings(Path(settings.effective_folder), store, keys=_keys(settings), now=now)
+
+
+def _keys(settings: RecordingSettings) -> KeyRing | None:
+    if settings.keys is None:
+        return None
+    pairs = [item.partition(":") for item in items(settings.keys.get_secret_value())]
+    return KeyRing(pairs[0][0], {name: base64.b64decode(key) for name, _, key in pairs})
+
+
+@asynccontextmanager
+async def at_work(*works: Work) -> AsyncIterator[None]:
+    """Have works done while the context is held: each goes on until it is cancelled.
+
+    One that breaks is a bug of ours: it is logged and started again, and costs no call.
+    """
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(_steadily(work)) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _steadily(work: Work) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        task = loop.create_task(_done(work))
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        bug = task.exception()
+        if bug is None:
+            return
+        log.error("work_broke", work=getattr(work, "__qualname__", "?"), exc_info=bug)
+        await asyncio.sleep(_START_AGAIN_S)
+
+
+async def _done(work: Work) -> None:
+    await work()

@@ -1,0 +1,1 @@
+"""What the gateway keeps: one database, SQLite or PostgreSQL, behind small repositories."""

@@ -1,0 +1,251 @@
+"""One database, SQLite or PostgreSQL: connections, transactions, and every driver error mapped once.
+
+SQLite has one writer at a time: writes take their turn here, each ``BEGIN IMMEDIATE``, while readers see
+the last commit (WAL). ``synchronous=FULL``: what was acknowledged survives power loss as well.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gateway.errors import StorageError
+from gateway.storage.columns import dump_json
+
+STATEMENT_TIMEOUT_S = 2.0
+"""How long one statement may take; also how long SQLite waits for another process's lock."""
+POOL_TIMEOUT_S = 1.0
+_CONNECT_TIMEOUT_S = 3.0
+_POOL_SIZE = 10
+_READERS = 4
+_WRITER_WAIT_S = 5.0
+
+_SQLITE_REASONS = {
+    "SQLITE_BUSY": "busy",
+    "SQLITE_LOCKED": "busy",
+    "SQLITE_FULL": "full",
+    "SQLITE_READONLY": "read_only",
+    "SQLITE_CANTOPEN": "unavailable",
+    "SQLITE_IOERR": "unavailable",
+    "SQLITE_CONSTRAINT": "conflict",
+}
+_SQLSTATE_REASONS = {
+    "57014": "busy",
+    "55P03": "busy",
+    "40001": "busy",
+    "40P01": "busy",
+    "53300": "busy",
+    "53100": "full",
+    "25006": "read_only",
+    "57P01": "unavailable",
+    "57P02": "unavailable",
+    "57P03": "unavailable",
+}
+_SQLSTATE_CLASSES = {"08": "unavailable", "23": "conflict"}
+
+
+class Database:
+    """Connections to one database; lives as long as the process. Made by :meth:`open`."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._turn = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+
+    @classmethod
+    def open(cls, url: str, *, patient: bool = False) -> "Database":
+        """Prepare connections; none is made before it is needed.
+
+        Args:
+            url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
+            patient: without limits on how long a statement takes: for migrations.
+
+        Raises:
+            StorageError: ``bad_url``; the message never holds the URL.
+        """
+        parsed = _parse(url)
+        if parsed.drivername.startswith("sqlite"):
+            return cls(_sqlite(parsed, write=True), _sqlite(parsed, write=False))
+        engine = _postgresql(parsed, patient)
+        return cls(engine, engine)
+
+    @property
+    def kind(self) -> Literal["sqlite", "postgresql"]:
+        """Which engine it is."""
+        return "postgresql" if self._turn is None else "sqlite"
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Read in one transaction.
+
+        Raises:
+            StorageError: whatever the driver says, in our words.
+        """
+        with _mapped():
+            async with _connected(self._reader) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Write in one transaction: all of it when the block ends well, else nothing.
+
+        Raises:
+            StorageError: likewise.
+        """
+        with _mapped():
+            async with self._my_turn(), _connected(self._writer) as connection, connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        async with asyncio.timeout(_WRITER_WAIT_S):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def clock(self, connection: AsyncConnection) -> datetime:
+        """Return the time by which leases live: the server's, the same for all nodes."""
+        if self.kind == "sqlite":
+            return datetime.now(UTC)
+        return cast(datetime, (await connection.execute(sa.select(sa.func.clock_timestamp()))).scalar_one())
+
+    def insert(self, table: sa.Table) -> postgresql.Insert:
+        """Return an insert that knows ``on_conflict_do_nothing`` and its like."""
+        if self.kind == "sqlite":
+            # The two dialects' inserts are alike in all that is used here, but share no class.
+            return cast(postgresql.Insert, sqlite.insert(table))
+        return postgresql.insert(table)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Hold a connection, which is made and given back whole even when whoever asks for it is cancelled.
+
+    Cancelled half-way, a driver would leave a connection open that nobody knows of.
+    """
+    making = asyncio.get_running_loop().create_task(_connect(engine))
+    try:
+        connection = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        with suppress(sa.exc.SQLAlchemyError, OSError):
+            await (await making).close()
+        raise
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(connection.close())
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
+def _parse(url: str) -> URL:
+    scheme = urlsplit(url).scheme
+    try:
+        parsed = make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise StorageError("the database's URL cannot be read", reason="bad_url") from None
+    if scheme == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if scheme in {"postgres", "postgresql"} and parsed.database:
+        return parsed.set(drivername="postgresql+asyncpg")
+    raise StorageError(
+        "the database's URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME", reason="bad_url"
+    )
+
+
+def _sqlite(url: URL, *, write: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        json_serializer=dump_json,
+        hide_parameters=True,
+        pool_size=1 if write else _READERS,
+        max_overflow=0,
+        pool_timeout=_WRITER_WAIT_S,
+        connect_args={"timeout": STATEMENT_TIMEOUT_S},
+    )
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _set_up(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL, patient: bool) -> AsyncEngine:
+    query = dict(url.query)
+    ssl_mode = query.pop("sslmode", None)
+    arguments: dict[str, Any] = {"timeout": _CONNECT_TIMEOUT_S}
+    if ssl_mode is not None:
+        arguments["ssl"] = ssl_mode
+    if not patient:
+        arguments["command_timeout"] = STATEMENT_TIMEOUT_S + 1
+        arguments["server_settings"] = {"statement_timeout": str(int(1000 * STATEMENT_TIMEOUT_S))}
+    return create_async_engine(
+        url.set(query=query),
+        json_serializer=dump_json,
+        hide_parameters=True,
+        pool_size=_POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,  # a restart of the server costs a round trip, not a failed request
+        connect_args=arguments,
+    )
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """Turn what the drivers raise into StorageError; their own texts quote values, ours never do."""
+    try:
+        yield
+    except sa.exc.TimeoutError:
+        raise StorageError("all connections to the database are in use", reason="busy") from None
+    except sa.exc.DBAPIError as error:
+        raise _refusal(error) from None
+    except TimeoutError:
+        raise StorageError("the database does not answer in time", reason="busy") from None
+    except OSError:
+        raise StorageError("the database cannot be reached", reason="unavailable") from None
+
+
+def _refusal(error: sa.exc.DBAPIError) -> StorageError:
+    original = error.orig
+    state = str(getattr(original, "sqlstate", None) or "")
+    name = getattr(original, "sqlite_errorname", "")
+    if isinstance(error, sa.exc.IntegrityError):
+        reason = "conflict"
+    elif state:
+        reason = _SQLSTATE_REASONS.get(state) or _SQLSTATE_CLASSES.get(state[:2], "failed")
+    elif isinstance(original, sqlite3.Error):
+        # Extended names (SQLITE_IOERR_WRITE) begin with the plain one.
+        reason = next((slug for plain, slug in _SQLITE_REASONS.items() if name.startswith(plain)), "failed")
+    else:
+        reason = "unavailable" if error.connection_invalidated else "failed"
+    return StorageError(f"the database refused ({state or name or type(original).__name__})", reason=reason)

@@ -1,0 +1,57 @@
+"""Run a statement on a connection and read its rows as values."""
+
+from dataclasses import fields
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.storage.rows import Page, Row, read
+
+
+def new_id() -> str:
+    """Return a fresh id."""
+    return str(uuid4())
+
+
+def values_of(row: Any) -> dict[str, Any]:
+    """Return a dataclass as the columns of its table, without looking into its values."""
+    return {one.name: getattr(row, one.name) for one in fields(row)}
+
+
+async def fetch_one(connection: AsyncConnection, kind: type[Row], statement: sa.Executable) -> Row | None:
+    """Return the one row of a statement, None when there is none."""
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else read(kind, row)
+
+
+async def fetch_all(connection: AsyncConnection, kind: type[Row], statement: sa.Executable) -> list[Row]:
+    """Return every row of a statement."""
+    return [read(kind, row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def fetch_page(
+    connection: AsyncConnection,
+    kind: type[Row],
+    table: sa.Table,
+    conditions: list[sa.ColumnElement[bool]],
+    limit: int,
+    offset: int,
+) -> Page[Row]:
+    """Return the rows that meet all conditions, newest first, and how many there are."""
+    count = sa.select(sa.func.count()).select_from(table).where(*conditions)
+    total = int((await connection.execute(count)).scalar_one())
+    newest_first = (
+        sa.select(table)
+        .where(*conditions)
+        .order_by(table.c.created_at.desc(), table.c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return Page(tuple(await fetch_all(connection, kind, newest_first)), total)
+
+
+async def changed(connection: AsyncConnection, statement: sa.Update | sa.Delete) -> int:
+    """Run an update or delete; return how many rows it met."""
+    return (await connection.execute(statement)).rowcount

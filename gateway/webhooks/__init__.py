@@ -1,0 +1,1 @@
+"""Event webhooks: what the outbox holds is delivered, signed, again and again, until taken or given up."""

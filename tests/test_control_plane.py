@@ -1,0 +1,139 @@
+"""The control plane put together by its settings: what is served, what goes on behind it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from gateway.api.server import server
+from gateway.bridge.registry import Registry
+from gateway.control_plane import Plane, control_plane, dial_config, dial_policy, utc_now
+from gateway.dialling.outbound import Outbound
+from gateway.foundations import Foundations, foundations
+from gateway.settings import Settings
+from gateway.vatel.rest import VatelClient
+from tests.test_foundations import settings
+
+
+@asynccontextmanager
+async def built(wanted: Settings) -> AsyncIterator[tuple[Plane, Foundations]]:
+    """Put a control plane together; nothing is reached from it."""
+    async with foundations(wanted, lambda: 0.0) as ground, aiohttp.ClientSession() as http:
+        outbound = Outbound(ground.database, None, dial_config(wanted), node=ground.cluster.node, now=utc_now)
+        vatel = VatelClient(http, "http://127.0.0.1:9", "key")
+        plane = control_plane(wanted, ground, Registry(max_active=1), outbound, vatel)
+        yield plane, ground
+        await plane.egress.close()
+
+
+@asynccontextmanager
+async def served(wanted: Settings) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """Serve a control plane; yield a client that shows the first key, and the address."""
+    async with built(wanted) as (plane, ground):
+        runner = server([*plane.routes, web.get("/readyz", plane.health.ready)])
+        await runner.setup()
+        listener = socket.create_server(("127.0.0.1", 0))
+        await web.SockSite(runner, listener).start()
+        assert ground.first is not None
+        headers = {"Authorization": f"Bearer {ground.first.key}"}
+        try:
+            async with aiohttp.ClientSession(headers=headers) as http:
+                yield http, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            plane.dismiss()
+            await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/agents", 200),
+        ("/api/v1/capacity", 200),
+        ("/api/v1/api-keys", 403),
+        ("/openapi.json", 200),
+        ("/docs", 200),
+        ("/ws/calls/3f0c2b1a-0000-4000-8000-00000000abcd", 404),
+        ("/readyz", 200),
+        ("/api/v2/agents", 404),
+    ],
+)
+async def test_what_is_served(tmp_path: Path, path: str, status: int) -> None:
+    """The API, its description, the live sockets and readiness answer on one port."""
+    async with served(settings(tmp_path)) as (http, url), http.get(url + path) as answer:
+        assert answer.status == status, await answer.text()
+
+
+async def test_settings_reach_the_api(tmp_path: Path) -> None:
+    """Rate limit and capacity are those of the settings."""
+    wanted = settings(tmp_path, api={"requests_per_minute": 2}, calls={"max_active": 7})
+    async with served(wanted) as (http, url):
+        async with http.get(f"{url}/api/v1/capacity") as answer:
+            told = await answer.json()
+            limit = answer.headers["X-RateLimit-Limit"]
+        async with http.get(f"{url}/api/v1/capacity"), http.get(f"{url}/api/v1/capacity") as answer:
+            last = answer.status
+
+    assert told["data"] == {"active": 0, "limit": 7, "available": 7}
+    assert (limit, last) == ("2", 429)
+
+
+async def test_all_that_goes_on_behind_it(tmp_path: Path) -> None:
+    """Calls are placed, webhooks delivered, records fetched, recordings removed, watchers looked after."""
+    async with built(settings(tmp_path)) as (plane, _):
+        names = {getattr(work, "__qualname__", "") for work in plane.works}
+
+    assert names == {"Outbound.run", "Deliveries.run", "PostCall.run", "Retention.run", "Live.run"}
+
+
+def put_a_folder_in_its_place(database: Path) -> None:
+    """Make a SQLite file something that cannot be opened."""
+    for file in database.parent.glob(f"{database.name}*"):
+        file.unlink()
+    database.mkdir()
+
+
+async def test_database_that_goes_away_makes_it_unready(tmp_path: Path) -> None:
+    """Readiness asks the database that calls are written to."""
+    async with built(settings(tmp_path)) as (plane, ground):
+        await ground.database.close()
+        put_a_folder_in_its_place(tmp_path / "gateway.db")
+        async with asyncio.timeout(5):
+            assert await plane.health._status() == "no_database"
+
+
+def test_dial_settings_reach_dialling() -> None:
+    """Each outbound setting has its place in what dialling knows."""
+    outbound: dict[str, Any] = {
+        "from_number": "+15005550006",
+        "calls_per_second": 2.5,
+        "max_active": 3,
+        "ring_timeout_s": 20,
+        "allowed_prefixes": "+49, +43",
+        "quiet_from": "21:30",
+        "quiet_until": "08:00",
+        "time_zone": "Europe/Berlin",
+        "max_attempts": 2,
+        "attempt_window_s": 3_600,
+        "with_variables": True,
+    }
+    agent_id = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
+    wanted = Settings.model_validate(
+        {"public_url": "https://voice.example.com", "outbound": outbound, "vatel": {"agent_id": agent_id}}
+    )
+    config, policy = dial_config(wanted), dial_policy(wanted)
+
+    assert (config.public_url, config.from_number) == ("https://voice.example.com", "+15005550006")
+    assert (config.calls_per_second, config.max_active, config.ring_timeout_s) == (2.5, 3, 20)
+    assert (config.default_vatel_agent_id, config.with_variables) == (agent_id, True)
+    assert config.fill("Hello {{name}}", {"name": "Ada"}) == "Hello Ada"
+    assert config.policy == policy
+    assert policy.allowed_prefixes == ("+49", "+43")
+    assert (policy.quiet_from, policy.quiet_until) == (time(21, 30), time(8, 0))
+    assert (policy.time_zone, policy.max_attempts, policy.attempt_window_s) == ("Europe/Berlin", 2, 3_600)
