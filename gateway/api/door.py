@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -99,7 +99,7 @@ class Door:
                 ask = await self._ask(request, operation, request_id, now, headers)
                 result = await operation.handler(ask)
                 if adapter is None:
-                    return _stream(result)
+                    return cast(web.StreamResponse, result)
                 data = adapter.dump_python(adapter.validate_python(result), mode="json")
                 return _respond(operation.terms.status, success(data, request_id, now), request_id, headers)
             except Refusal as caught:
@@ -238,8 +238,3 @@ def _respond(
         sent["WWW-Authenticate"] = "Bearer"
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return web.Response(status=status, text=text, content_type="application/json", headers=sent)
-
-
-def _stream(result: Any) -> web.StreamResponse:
-    assert isinstance(result, web.StreamResponse)
-    return result
