@@ -28,7 +28,7 @@ _JOIN_SAMPLES = 20 * SAMPLES_PER_MS
 _WINDOW_S = 5.0
 # A stream's timestamps may run this far ahead of our clock, in all: crystals differ by some 100 ppm, and the
 # longest call has 4 hours. Anything beyond is a fault of the sender's.
-_AHEAD_S = 5.0
+_AHEAD = 5 * SAMPLES_PER_S
 
 
 class StreamClock:
@@ -158,6 +158,7 @@ class Timeline:
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
         self._clock = StreamClock(start_s)
+        self._zero: int | None = None  # of the timestamps: 0 unless they begin somewhere far away
         self._left = _Side()
         self._right = _Side()
         self.counters = TimelineCounters()
@@ -169,9 +170,13 @@ class Timeline:
 
     def caller(self, ulaw: bytes, timestamp_ms: int, at_s: float) -> None:
         """Take a frame that was spoken at a timestamp of the stream and arrived at a time of ours."""
+        now = round((at_s - self._start_s) * SAMPLES_PER_S)
         at = timestamp_ms * SAMPLES_PER_MS
+        if self._zero is None:
+            self._zero = 0 if at - now <= _AHEAD else at - max(now - len(ulaw), 0)
+        at -= self._zero
         end = at + len(ulaw)
-        if at < 0 or end > (at_s - self._start_s + _AHEAD_S) * SAMPLES_PER_S:
+        if at < 0 or end > now + _AHEAD:
             self.counters.early += len(ulaw)
             return
         self._clock.saw(end, at_s)

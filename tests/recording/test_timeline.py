@@ -161,6 +161,18 @@ def test_frame_from_another_time_is_refused(timestamp_ms: int) -> None:
     assert len(timeline.finish(START_S + 0.02)) == 2 * 20 * MS
 
 
+@pytest.mark.parametrize("zero_ms", [60_000, 10**12])
+def test_timestamps_may_begin_anywhere(zero_ms: int) -> None:
+    """A stream whose timestamps do not count from its start is placed by when its first frame came."""
+    timeline = Timeline(START_S)
+    for number in range(1, 4):
+        timeline.caller(speech(20, number), zero_ms + 20 * number, START_S + 0.1 + 0.02 * number)
+
+    left, _ = sides(timeline.finish(START_S + 0.16))
+
+    assert runs(left) == [(QUIET, 100), (1, 20), (2, 20), (3, 20)]
+
+
 def test_agent_stands_where_it_is_heard() -> None:
     """A piece starts at its time, and pieces that follow one another join."""
     timeline = Timeline(START_S)
