@@ -7,13 +7,11 @@ a shift.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from errno import EDQUOT, ENOSPC
-from math import inf
 
 from gateway.recording.encryption import KeyRing
 from gateway.recording.segments import LiveFolder, Segment
-from gateway.recording.timeline import SAMPLES_PER_MS, SAMPLES_PER_S, SILENCE, Timeline
+from gateway.recording.timeline import SAMPLES_PER_MS, SILENCE, Timeline
 
 _FULL = (ENOSPC, EDQUOT)
 
@@ -74,35 +72,12 @@ class Recorder:
         """Move what waits to a timeline: the caller's frames first, which tell how the clocks lie."""
         frames, pieces = self._frames, self._pieces
         self._frames, self._pieces, self._waiting_bytes = [], [], 0
-        for audio, timestamp_ms, at_s in _runs(frames):
-            timeline.caller(audio, timestamp_ms, at_s)
+        timeline.frames(frames)
         for audio, at_s in pieces:
             if audio:
                 timeline.agent(audio, at_s)
             else:
                 timeline.cleared(at_s)
-
-
-def _runs(frames: list[tuple[bytes, int, float]]) -> Iterator[tuple[bytes, int, float]]:
-    """Join frames that follow one another without a gap, which is nearly all of them.
-
-    A run counts as having arrived as promptly as the promptest of its frames.
-    """
-    run: list[bytes] = []
-    start = end = 0
-    zero_s = inf  # when the stream began, by the promptest frame
-    for audio, timestamp_ms, at_s in frames:
-        at = timestamp_ms * SAMPLES_PER_MS
-        if at != end and run:
-            yield b"".join(run), start // SAMPLES_PER_MS, zero_s + end / SAMPLES_PER_S
-            run, zero_s = [], inf
-        if not run:
-            start = at
-        run.append(audio)
-        end = at + len(audio)
-        zero_s = min(zero_s, at_s - end / SAMPLES_PER_S)
-    if run:
-        yield b"".join(run), start // SAMPLES_PER_MS, zero_s + end / SAMPLES_PER_S
 
 
 class Tape:

@@ -4,7 +4,9 @@ Left is the caller, placed by the timestamps of the media stream; right is the a
 placed by the clock. Audio comes in any order and leaves once, in order, as pairs of µ-law samples; where
 nothing was said stands silence. The rules:
 
-- Left: of two frames that claim the same instant, the first counts.
+- Left: timestamps count from the first frame, which is placed by when it came. They wobble by some
+  milliseconds: a frame within ``_FOLLOWS`` of the end of the last one follows it. Of two frames that claim
+  the same instant, the first counts.
 - Right: pieces are played one after another; one that would start before the end of the last, or within
   ``_JOIN_SAMPLES`` behind it, starts at that end.
 - An interruption takes from the right what was not heard by then.
@@ -15,6 +17,7 @@ Time leaves ``_SETTLE_S`` after it was heard; while the caller's frames are held
 """
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SAMPLES_PER_S = 8_000
@@ -25,6 +28,7 @@ SILENCE = b"\xff"
 _SETTLE_S = 0.3
 _STALL_S = 5.0
 _JOIN_SAMPLES = 20 * SAMPLES_PER_MS
+_FOLLOWS = 10 * SAMPLES_PER_MS  # half a frame: what is lost or repeated is a whole one
 _WINDOW_S = 5.0
 # A stream's timestamps may run this far ahead of our clock, in all: crystals differ by some 100 ppm, and the
 # longest call has 4 hours. Anything beyond is a fault of the sender's.
@@ -158,7 +162,7 @@ class Timeline:
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
         self._clock = StreamClock(start_s)
-        self._zero: int | None = None  # of the timestamps: 0 unless they begin somewhere far away
+        self._zero: int | None = None  # the timestamp of the stream's start
         self._left = _Side()
         self._right = _Side()
         self.counters = TimelineCounters()
@@ -170,17 +174,43 @@ class Timeline:
 
     def caller(self, ulaw: bytes, timestamp_ms: int, at_s: float) -> None:
         """Take a frame that was spoken at a timestamp of the stream and arrived at a time of ours."""
-        now = round((at_s - self._start_s) * SAMPLES_PER_S)
+        self.frames([(ulaw, timestamp_ms, at_s)])
+
+    def frames(self, frames: Iterable[tuple[bytes, int, float]]) -> None:
+        """Take frames as :meth:`caller` does; those that follow one another go the short way together."""
+        run: list[bytes] = []
+        end = self._left.end
+        for ulaw, timestamp_ms, at_s in frames:
+            at = self._place(ulaw, timestamp_ms, at_s)
+            if at is None:
+                continue
+            if -_FOLLOWS < at - end < _FOLLOWS:
+                run.append(ulaw)
+                end += len(ulaw)
+                continue
+            self._append(run)
+            run = []
+            self.counters.overlapped += self._left.put(at, ulaw)
+            end = self._left.end
+        self._append(run)
+
+    def _place(self, ulaw: bytes, timestamp_ms: int, at_s: float) -> int | None:
+        """Return where a frame starts by its timestamp; None when it is from another time."""
+        now = (at_s - self._start_s) * SAMPLES_PER_S
         at = timestamp_ms * SAMPLES_PER_MS
         if self._zero is None:
-            self._zero = 0 if at - now <= _AHEAD else at - max(now - len(ulaw), 0)
+            self._zero = at - max(round(now) - len(ulaw), 0)
         at -= self._zero
         end = at + len(ulaw)
         if at < 0 or end > now + _AHEAD:
             self.counters.early += len(ulaw)
-            return
+            return None
         self._clock.saw(end, at_s)
-        self.counters.overlapped += self._left.put(at, ulaw)
+        return at
+
+    def _append(self, run: list[bytes]) -> None:
+        if run:
+            self.counters.overlapped += self._left.put(self._left.end, b"".join(run))
 
     def agent(self, ulaw: bytes, heard_from_s: float) -> None:
         """Take a piece that the caller hears from a time of ours on."""

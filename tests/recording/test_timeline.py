@@ -71,7 +71,7 @@ def test_faults_of_the_stream_are_placed_by_rule(
     """A gap is silence, the first of two wins, what comes out of order falls into its place."""
     timeline = Timeline(START_S)
     for number, timestamp_ms in enumerate(timestamps, 1):
-        frame(timeline, timestamp_ms, number, late_s=0.1)
+        frame(timeline, timestamp_ms, number)
 
     left, _ = sides(timeline.finish(START_S))
 
@@ -82,8 +82,8 @@ def test_faults_of_the_stream_are_placed_by_rule(
 def test_frame_wider_than_a_hole_fills_both_ends() -> None:
     """A frame that covers an earlier one adds what is before and behind it."""
     timeline = Timeline(START_S)
-    timeline.caller(speech(20, 1), 20, START_S + 0.1)
-    timeline.caller(speech(20, 2), 60, START_S + 0.1)
+    frame(timeline, 20, 1)
+    frame(timeline, 60, 2)
 
     timeline.caller(speech(90, 3), 0, START_S + 0.1)
 
@@ -161,9 +161,22 @@ def test_frame_from_another_time_is_refused(timestamp_ms: int) -> None:
     assert len(timeline.finish(START_S + 0.02)) == 2 * 20 * MS
 
 
-@pytest.mark.parametrize("zero_ms", [60_000, 10**12])
+@pytest.mark.parametrize("wobble_ms", [(0, 2, -2, 1, -1), (0, 3, 5, 8, 9), (0, -4, -8, -9, -9)])
+def test_timestamps_that_wobble_damage_nothing(wobble_ms: tuple[int, ...]) -> None:
+    """Timestamps some milliseconds off neither cut into frames nor open holes between them."""
+    timeline = Timeline(START_S)
+    for number, off_ms in enumerate(wobble_ms):
+        frame(timeline, 100 + 20 * number + off_ms, number)
+
+    left, _ = sides(timeline.finish(START_S))
+
+    assert left == SILENCE * 100 * MS + b"".join(speech(20, number) for number in range(5))
+    assert timeline.counters.overlapped == 0
+
+
+@pytest.mark.parametrize("zero_ms", [0, 102, 171, 60_000, 10**12])
 def test_timestamps_may_begin_anywhere(zero_ms: int) -> None:
-    """A stream whose timestamps do not count from its start is placed by when its first frame came."""
+    """Wherever a stream's timestamps begin, its first frame is placed by when it came."""
     timeline = Timeline(START_S)
     for number in range(1, 4):
         timeline.caller(speech(20, number), zero_ms + 20 * number, START_S + 0.1 + 0.02 * number)
@@ -253,6 +266,16 @@ def test_end_of_the_stream_voids_what_would_have_been_heard() -> None:
     assert timeline.counters.unheard == 160 * MS
 
 
+def test_frame_from_before_the_first_is_refused() -> None:
+    """What claims to be older than the stream has no place in it."""
+    timeline = Timeline(START_S)
+    timeline.caller(speech(20, 1), 500, START_S + 0.02)
+
+    timeline.caller(speech(20, 2), 400, START_S + 0.04)
+
+    assert timeline.counters.early == 20 * MS
+
+
 def test_delay_of_the_line_does_not_shift_the_sides() -> None:
     """Frames that take 80 ms to arrive, jitter apart, show where the stream's zero lies on our clock."""
     timeline = Timeline(START_S)
@@ -263,8 +286,9 @@ def test_delay_of_the_line_does_not_shift_the_sides() -> None:
 
     timeline.agent(speech(20, 5), START_S + 0.08 + 1.0)
 
-    _, right = sides(timeline.finish(START_S + 2.0))
-    assert runs(right)[0] == (QUIET, 1000)
+    left, right = sides(timeline.finish(START_S + 2.0))
+    assert runs(left)[:2] == [(QUIET, 80), (1, 2000)]
+    assert runs(right)[0] == (QUIET, 1080)
 
 
 def test_clocks_that_drift_apart_stay_aligned() -> None:
@@ -288,6 +312,8 @@ class Model:
     right_end: int = 0
 
     def caller(self, audio: bytes, at: int) -> None:
+        end = max(self.left, default=-1) + 1
+        at = end if -80 < at - end < 80 else at
         for offset, value in enumerate(audio):
             self.left.setdefault(at + offset, value)
 
