@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -233,7 +234,7 @@ def _respond(
 ) -> web.Response:
     sent = {"Cache-Control": "no-store", **headers, "X-Request-Id": request_id}
     if refusal is not None and refusal.retry_after_s is not None:
-        sent["Retry-After"] = str(max(1, round(refusal.retry_after_s + 0.5)))
+        sent["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
     if status == 401:
         sent["WWW-Authenticate"] = "Bearer"
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -219,7 +219,7 @@ class Faulty:
 
 FAULTS: list[tuple[Exception, int, str, str | None]] = [
     (LookupError("canary"), 500, "internal_error", None),
-    (StorageError("canary", reason="busy"), 503, "storage", "2"),
+    (StorageError("canary", reason="busy"), 503, "storage", "1"),
     (StorageError("canary", reason="failed"), 500, "internal_error", None),
     (TwilioApiError("canary", reason="rate", retry_after_s=3.2), 503, "rate", "4"),
     (AgentConnectError("canary", reason="refused"), 503, "refused", None),

@@ -168,7 +168,7 @@ async def test_call_that_twilio_refuses_is_told(room: ControlRoom) -> None:
     failed = (await room.get(f"/tasks/{task.id}")).data
     reset = await room.post(f"/tasks/{task.id}/reset")
 
-    assert (refused.status, refused.headers["Retry-After"]) == (503, "8")
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "7")
     assert "canary" not in refused.raw.decode()
     assert failed["status"] == "failed"
     assert (reset.data["status"], reset.data["call_id"]) == ("pending", None)
