@@ -10,6 +10,8 @@ nothing was said stands silence. The rules:
 - Right: pieces are played one after another; one that would start before the end of the last, or within
   ``_JOIN_SAMPLES`` behind it, starts at that end.
 - An interruption takes from the right what was not heard by then.
+- Both sides meet as they do at the gateway: a frame counts as beginning when it arrives, a piece when the
+  clock has it begin. How long either is on its way to or from the phone nobody can tell from here.
 - What comes after its time has left is dropped, and so is a frame from the future; both are counted.
 
 Time leaves ``_SETTLE_S`` after it was heard; while the caller's frames are held up on their way, only after
@@ -36,8 +38,8 @@ _AHEAD = 5 * SAMPLES_PER_S
 
 
 class StreamClock:
-    """Maps our clock to the stream's: a frame cannot arrive before it was spoken, and the quickest one shows
-    how the clocks lie. The quickest of the last five to ten seconds, since they drift apart.
+    """Maps our clock to the stream's: frames come late, never early, so the quickest one tells how they lie.
+    The quickest of the last five to ten seconds, since clocks drift apart.
 
     Lives as long as its timeline.
 
@@ -50,9 +52,9 @@ class StreamClock:
         self._seen_s: float | None = None
         self._window_ends_s = 0.0
 
-    def saw(self, end_sample: int, at_s: float) -> None:
-        """Learn from a frame that ends at a sample of the stream and arrived at a time of ours."""
-        zero_s = at_s - end_sample / SAMPLES_PER_S
+    def saw(self, sample: int, at_s: float) -> None:
+        """Learn from a frame that begins at a sample of the stream and arrived at a time of ours."""
+        zero_s = at_s - sample / SAMPLES_PER_S
         if self._seen_s is None:
             self._zero_s, self._seen_s, self._window_ends_s = zero_s, zero_s, at_s + _WINDOW_S
         elif at_s < self._window_ends_s:
@@ -184,7 +186,7 @@ class Timeline:
             at = self._place(ulaw, timestamp_ms, at_s)
             if at is None:
                 continue
-            if -_FOLLOWS < at - end < _FOLLOWS:
+            if end and -_FOLLOWS < at - end < _FOLLOWS:
                 run.append(ulaw)
                 end += len(ulaw)
                 continue
@@ -199,13 +201,12 @@ class Timeline:
         now = (at_s - self._start_s) * SAMPLES_PER_S
         at = timestamp_ms * SAMPLES_PER_MS
         if self._zero is None:
-            self._zero = at - max(round(now) - len(ulaw), 0)
+            self._zero = at - max(round(now), 0)
         at -= self._zero
-        end = at + len(ulaw)
-        if at < 0 or end > now + _AHEAD:
+        if at < 0 or at > now + _AHEAD:
             self.counters.early += len(ulaw)
             return None
-        self._clock.saw(end, at_s)
+        self._clock.saw(at, at_s)
         return at
 
     def _append(self, run: list[bytes]) -> None:

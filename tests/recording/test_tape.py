@@ -30,7 +30,7 @@ def running(folder: Path, *, limit_ms: int = 20_000) -> tuple[Recorder, Tape]:
 def talk(recorder: Recorder, from_ms: int, to_ms: int, value: int = 1) -> None:
     """Let the caller's frames of a while arrive as they are spoken."""
     for at_ms in range(from_ms, to_ms, 20):
-        recorder.caller(speech(20, value), at_ms, (at_ms + 20) / 1000)
+        recorder.caller(speech(20, value), at_ms, at_ms / 1000)
 
 
 def carry(tape: Tape, now_s: float) -> None:
@@ -177,7 +177,7 @@ def test_frames_joined_are_as_good_as_frames_one_by_one(frames: list[tuple[int, 
     at_ms = 0
     for number, (step_ms, late_ms) in enumerate(frames):
         at_ms = max(0, at_ms + step_ms)
-        frame = (speech(20, number % 200), at_ms, (at_ms + 20 + late_ms) / 1000)
+        frame = (speech(20, number % 200), at_ms, (at_ms + late_ms) / 1000)
         recorder.caller(*frame)
         single.caller(*frame)
     recorder.agent(speech(60, 201), at_ms / 1000)
@@ -195,7 +195,7 @@ def test_gap_between_frames_is_kept(tmp_path: Path) -> None:
     recorder, tape = running(tmp_path)
     talk(recorder, 0, 100, 1)
     talk(recorder, 160, 200, 2)
-    recorder.caller(speech(20, 3), 180, 0.2)
+    recorder.caller(speech(20, 3), 180, 0.18)
 
     finish(tape, 0.2)
 

@@ -36,8 +36,8 @@ def runs(side: bytes) -> list[tuple[int, float]]:
 
 
 def frame(timeline: Timeline, timestamp_ms: int, value: int = 1, late_s: float = 0.0) -> None:
-    """Let a frame of 20 ms arrive the moment it was spoken, or later."""
-    timeline.caller(speech(20, value), timestamp_ms, START_S + (timestamp_ms + 20) / 1000 + late_s)
+    """Let a frame of 20 ms arrive at its time, or later."""
+    timeline.caller(speech(20, value), timestamp_ms, START_S + timestamp_ms / 1000 + late_s)
 
 
 def test_frames_in_order_are_the_left_side() -> None:
@@ -179,7 +179,7 @@ def test_timestamps_may_begin_anywhere(zero_ms: int) -> None:
     """Wherever a stream's timestamps begin, its first frame is placed by when it came."""
     timeline = Timeline(START_S)
     for number in range(1, 4):
-        timeline.caller(speech(20, number), zero_ms + 20 * number, START_S + 0.1 + 0.02 * number)
+        timeline.caller(speech(20, number), zero_ms + 20 * number, START_S + 0.08 + 0.02 * number)
 
     left, _ = sides(timeline.finish(START_S + 0.16))
 
@@ -280,9 +280,7 @@ def test_delay_of_the_line_does_not_shift_the_sides() -> None:
     """Frames that take 80 ms to arrive, jitter apart, show where the stream's zero lies on our clock."""
     timeline = Timeline(START_S)
     for number in range(100):
-        timeline.caller(
-            speech(20), 20 * number, START_S + 0.08 + 20 * (number + 1) / 1000 + number % 7 / 1000
-        )
+        timeline.caller(speech(20), 20 * number, START_S + 0.08 + 20 * number / 1000 + number % 7 / 1000)
 
     timeline.agent(speech(20, 5), START_S + 0.08 + 1.0)
 
@@ -346,7 +344,7 @@ steps = st.lists(
 def test_any_order_of_happenings_equals_the_model(happenings: list[tuple[str, int, int]]) -> None:
     """Whatever comes in whatever order within the settling time, every sample is where the model has it."""
     timeline, model, out = Timeline(0.0), Model(), b""
-    timeline.caller(b"\x00" * 160, 0, 0.02)  # the clocks are told apart once, by a frame without delay
+    timeline.caller(b"\x00" * 160, 0, 0.0)  # the clocks are told apart once, by a frame without delay
     model.caller(b"\x00" * 160, 0)
     now_ms = 20
     for number, (what, offset, size) in enumerate(happenings):

@@ -24,7 +24,7 @@ def tape_of(folder: Path, start_s: float, number: int = 0) -> tuple[Recorder, Ta
 def talk(recorder: Recorder, ms: int) -> None:
     """Let the caller speak from the start of the stream."""
     for at_ms in range(0, ms, 20):
-        recorder.caller(b"\x01" * 160, at_ms, recorder.start_s + (at_ms + 20) / 1000)
+        recorder.caller(b"\x01" * 160, at_ms, recorder.start_s + at_ms / 1000)
 
 
 async def test_what_was_heard_is_on_disk_within_a_second(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ async def test_hanging_disk_stops_no_clock(tmp_path: Path, monkeypatch: pytest.M
     writer.add(tape)
     for second in range(3):
         for at_ms in range(second * 1_000, second * 1_000 + 1_000, 20):
-            recorder.caller(b"\x01" * 160, at_ms, (at_ms + 20) / 1000)
+            recorder.caller(b"\x01" * 160, at_ms, at_ms / 1000)
             if at_ms % 200 == 180:
                 now = (at_ms + 20) / 1000
                 await writer.carry_all()
