@@ -167,6 +167,8 @@ async def _body(request: web.Request, kind: type[BaseModel]) -> BaseModel:
             raw = await _read(request)
     except TimeoutError:
         raise Refusal(408, "The body did not arrive in time.", reason="slow_body") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Refusal(400, "The body broke off.", reason="broken_body") from None
     try:
         value = strict_json.parse(raw)
     except strict_json.BadJson as error:

@@ -145,6 +145,27 @@ async def test_slow_body_is_given_up(room: ControlRoom, monkeypatch: pytest.Monk
     assert b" 408 " in status
 
 
+@pytest.mark.parametrize("rest", [b"zz\r\n{}\r\n0\r\n\r\n", b"5\r\n{"], ids=["no chunk", "breaks off"])
+async def test_broken_body_is_no_bug_of_ours(room: ControlRoom, rest: bytes) -> None:
+    """A body that is no HTTP, or ends with its connection, leaves no traceback in the log."""
+    with structlog.testing.capture_logs() as logs:
+        reader, writer = await asyncio.open_connection("127.0.0.1", room.port)
+        writer.write(
+            f"POST /api/v1/agents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {room.keys['acme']}\r\n"
+            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        await writer.drain()
+        writer.write(rest)
+        writer.write_eof()
+        status = await reader.readline()
+        writer.close()
+        again = await room.get("/agents")
+
+    assert status == b"" or b" 400 " in status
+    assert again.status == 200
+    assert [log["event"] for log in logs] == []
+
+
 MISFITS = {
     "/agents?limit=0": "limit",
     "/agents?limit=101": "limit",
