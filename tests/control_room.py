@@ -191,6 +191,7 @@ async def control_room(
     public_url: str | None = "http://gateway.test",
     vatel_agent_id: str | None = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11",
     limits: RateLimits | None = None,
+    calls_per_key: int = 1_000,
 ) -> AsyncIterator[ControlRoom]:
     """Open the API; two tenants, each with a key of every scope."""
     clock = [NOW]
@@ -220,6 +221,7 @@ async def control_room(
         public_url=public_url,
         passwords=CHEAP,
         requests_per_key=requests_per_key,
+        calls_per_key=calls_per_key,
         now=lambda: clock[0],
     )
     runner = server(control_routes(plane))

@@ -4,14 +4,18 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+import structlog
 from aiohttp import web
 
 from gateway.api.envelope import Refusal, forbidden
 from gateway.api.operations import Who
 from gateway.api.tokens import KeyText, hash_token, matches, parse_key
+from gateway.errors import StorageError
 from gateway.storage.api_keys import AccessTokens, ApiKeys
 from gateway.storage.database import Database
 from gateway.storage.users import Sessions, Users
+
+log = structlog.get_logger()
 
 SESSION_S = 12 * 3600.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -59,8 +63,14 @@ class Guard:
         if known is None or not right or known.revoked_at is not None:
             raise unauthorized()
         if known.last_used_at is None or now - known.last_used_at >= _NOTE_USE_EVERY:
-            await self._keys.note_use(known.id, now)
+            await self._note_use(known.id, now)
         return Who(known.organization_id, key_id=known.id, scopes=tuple(known.scopes))
+
+    async def _note_use(self, key_id: str, now: datetime) -> None:
+        try:
+            await self._keys.note_use(key_id, now)
+        except StorageError as error:  # who can still read must not be kept from it by a full disk
+            log.warning("key_use_not_noted", reason=error.reason)
 
     async def link(self, request: web.Request, now: datetime) -> Who:
         """Recognize the token of a recording's link, or else an API key.

@@ -22,7 +22,7 @@ from gateway.storage.call_events import CallEvents
 from gateway.storage.database import Database
 from gateway.storage.report import report_of
 from gateway.storage.reports import Reports
-from gateway.storage.rows import Call
+from gateway.storage.rows import Call, CallEvent, StoredReport
 from gateway.storage.transcript import transcript_of
 
 FetchRecord = Callable[[Call], Awaitable[Mapping[str, Any] | None]]
@@ -65,17 +65,18 @@ class CallsApi:
     async def get_call(self, ask: Ask) -> CallDetail:
         """Get a call with its transcript and report."""
         call = await find_call(self._calls, ask)
+        events, kept = await self._known(call)
         return CallDetail(
             **CallTold.model_validate(call).__dict__,
-            transcript=await self._transcript(call),
-            report=ReportTold.model_validate(await self._report(call)),
+            transcript=_transcript(events, kept),
+            report=ReportTold.model_validate(_report(call, events, kept)),
         )
 
     @expose("GET", "/calls/{call_id}/transcript", TranscriptTold)
     async def get_transcript(self, ask: Ask) -> Mapping[str, Any]:
         """Get the stored transcript of a call."""
         call = await find_call(self._calls, ask)
-        return {"call_id": call.id, "transcript": await self._transcript(call)}
+        return {"call_id": call.id, "transcript": _transcript(*await self._known(call))}
 
     @expose("POST", "/calls/{call_id}/transcript", TranscriptRefreshed)
     async def refresh_transcript(self, ask: Ask) -> Mapping[str, Any]:
@@ -95,7 +96,7 @@ class CallsApi:
             raise wrong_state("The call was erased.", "erased")
         return {
             "call_id": call.id,
-            "transcript": await self._transcript(call),
+            "transcript": _transcript(*await self._known(call)),
             "extracted_data": platform.get("extracted_data") or {},
             "report": report,
         }
@@ -103,7 +104,8 @@ class CallsApi:
     @expose("GET", "/calls/{call_id}/report", ReportTold)
     async def get_report(self, ask: Ask) -> Mapping[str, Any]:
         """Get a call's report, made on the fly where none is stored."""
-        return await self._report(await find_call(self._calls, ask))
+        call = await find_call(self._calls, ask)
+        return _report(call, *await self._known(call))
 
     @expose("GET", "/calls/{call_id}/events", Listing[EventTold], query=PageQuery)
     async def list_events(self, ask: Ask) -> Mapping[str, Any]:
@@ -112,17 +114,21 @@ class CallsApi:
         page = await self._events.list_page(call.organization_id, call.id, query.limit, query.offset)
         return listing(page, query)
 
-    async def _transcript(self, call: Call) -> list[EntryTold]:
-        """Return what we heard; where we heard nothing, what the platform's record says."""
-        entries = transcript_of(await self._events.list_all(call.organization_id, call.id))
-        if not entries:
-            kept = await self._reports.find(call.organization_id, call.id)
-            entries = (kept.platform or {}).get("transcript") or [] if kept else []
-        return entries_told(entries)
-
-    async def _report(self, call: Call) -> dict[str, Any]:
-        kept = await self._reports.find(call.organization_id, call.id)
-        if kept is not None and kept.report is not None and not call.live:
-            return kept.report
+    async def _known(self, call: Call) -> tuple[list[CallEvent], StoredReport | None]:
+        """Return what happened in a call, and what was stored of it afterwards."""
         events = await self._events.list_all(call.organization_id, call.id)
-        return report_of(call, events, kept.platform if kept else None)
+        return events, await self._reports.find(call.organization_id, call.id)
+
+
+def _transcript(events: list[CallEvent], kept: StoredReport | None) -> list[EntryTold]:
+    """Return what we heard; where we heard nothing, what the platform's record says."""
+    entries = transcript_of(events)
+    if not entries and kept is not None and kept.platform is not None:
+        entries = kept.platform.get("transcript") or []
+    return entries_told(entries)
+
+
+def _report(call: Call, events: list[CallEvent], kept: StoredReport | None) -> dict[str, Any]:
+    if kept is not None and kept.report is not None and not call.live:
+        return kept.report
+    return report_of(call, events, kept.platform if kept else None)

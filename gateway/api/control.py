@@ -19,7 +19,7 @@ from gateway.api.openapi import openapi
 from gateway.api.operations import Operation, operations_of
 from gateway.api.passwords import Passwords
 from gateway.api.people import PeopleApi
-from gateway.api.ratelimit import REQUESTS_PER_KEY, Limiter
+from gateway.api.ratelimit import CALLS_PER_KEY, REQUESTS_PER_KEY, Limiter
 from gateway.api.tasks import NewCallOf, PlaceCall, TasksApi
 from gateway.cluster.interface import RateLimits
 from gateway.storage.database import Database
@@ -45,6 +45,9 @@ class ControlPlane:
         default_vatel_agent_id: who talks where an agent names no Vatel agent.
         public_url: where this API is reached by others; https makes cookies secure.
         origins: further origins whose pages may act for signed-in users.
+        requests_per_key: within a minute.
+        calls_per_key: placed within a day.
+        version: this program's, for the description.
         now: the wall clock.
     """
 
@@ -61,6 +64,7 @@ class ControlPlane:
     origins: Collection[str] = ()
     passwords: Passwords = field(default_factory=Passwords)
     requests_per_key: int = REQUESTS_PER_KEY
+    calls_per_key: int = CALLS_PER_KEY
     version: str = "0"
     now: Callable[[], datetime] = _utc_now
 
@@ -68,7 +72,7 @@ class ControlPlane:
 def control_routes(plane: ControlPlane) -> list[web.RouteDef]:
     """Return the routes of the whole control API."""
     guard = Guard(plane.database, plane.public_url, plane.origins)
-    limiter = Limiter(plane.limits, plane.requests_per_key)
+    limiter = Limiter(plane.limits, plane.requests_per_key, plane.calls_per_key)
     operations = _operations(plane, guard, limiter)
     door = Door(guard, limiter, plane.now)
     docs = Docs(openapi(operations, plane.version, guard.cookie))
@@ -79,6 +83,7 @@ def _operations(plane: ControlPlane, guard: Guard, limiter: Limiter) -> list[Ope
     database = plane.database
     tasks = TasksApi(
         database,
+        limiter=limiter,
         policy=plane.policy,
         new_call=plane.new_call,
         place_call=plane.place_call,

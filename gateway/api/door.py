@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -99,7 +100,7 @@ class Door:
                 ask = await self._ask(request, operation, request_id, now, headers)
                 result = await operation.handler(ask)
                 if adapter is None:
-                    return _stream(result)
+                    return cast(web.StreamResponse, result)
                 data = adapter.dump_python(adapter.validate_python(result), mode="json")
                 return _respond(operation.terms.status, success(data, request_id, now), request_id, headers)
             except Refusal as caught:
@@ -166,6 +167,8 @@ async def _body(request: web.Request, kind: type[BaseModel]) -> BaseModel:
             raw = await _read(request)
     except TimeoutError:
         raise Refusal(408, "The body did not arrive in time.", reason="slow_body") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Refusal(400, "The body broke off.", reason="broken_body") from None
     try:
         value = strict_json.parse(raw)
     except strict_json.BadJson as error:
@@ -233,13 +236,8 @@ def _respond(
 ) -> web.Response:
     sent = {"Cache-Control": "no-store", **headers, "X-Request-Id": request_id}
     if refusal is not None and refusal.retry_after_s is not None:
-        sent["Retry-After"] = str(max(1, round(refusal.retry_after_s + 0.5)))
+        sent["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
     if status == 401:
         sent["WWW-Authenticate"] = "Bearer"
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return web.Response(status=status, text=text, content_type="application/json", headers=sent)
-
-
-def _stream(result: Any) -> web.StreamResponse:
-    assert isinstance(result, web.StreamResponse)
-    return result

@@ -1,4 +1,4 @@
-"""The first start: an organization, its API key, and an invitation for the person who will sign in."""
+"""What a gateway begins with: an organization and its API key; and invitations for people to join."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -14,6 +14,8 @@ WINDOW_S = 60.0
 REQUESTS_PER_KEY = 1_000
 FAILURES_PER_ADDRESS = 60
 SIGN_INS_PER_ACCOUNT = 10
+CALLS_PER_KEY = 1_000
+CALL_WINDOW_S = 86_400.0
 
 
 def headers_of(decision: RateDecision, now: datetime) -> dict[str, str]:
@@ -31,11 +33,18 @@ class Limiter:
 
     Args:
         limits: where requests are counted: in this process, or for all nodes together.
+        calls_per_key: calls that a key may place within a day: a stolen one must not ring the world.
     """
 
-    def __init__(self, limits: RateLimits, requests_per_key: int = REQUESTS_PER_KEY) -> None:
+    def __init__(
+        self,
+        limits: RateLimits,
+        requests_per_key: int = REQUESTS_PER_KEY,
+        calls_per_key: int = CALLS_PER_KEY,
+    ) -> None:
         self._limits = limits
         self._requests_per_key = requests_per_key
+        self._calls_per_key = calls_per_key
 
     async def count(self, who: str, headers: dict[str, str], now: datetime) -> None:
         """Count a request of a key, a user or an address, and tell in the headers what is left.
@@ -60,6 +69,19 @@ class Limiter:
             Refusal: 429.
         """
         await self._hit(f"sign-in:{account_hash}", SIGN_INS_PER_ACCOUNT, headers, now)
+
+    async def count_call(self, key_id: str) -> None:
+        """Count a call that a key is about to place; the headers keep telling of requests.
+
+        Raises:
+            Refusal: 429.
+        """
+        decision = await self._limits.hit(
+            f"calls:{key_id}", limit=self._calls_per_key, window_s=CALL_WINDOW_S
+        )
+        if not decision.allowed:
+            message = f"This key has placed {self._calls_per_key} calls within a day."
+            raise Refusal(429, message, reason="call_limit", retry_after_s=max(1.0, decision.reset_s))
 
     async def _hit(self, key: str, limit: int, headers: dict[str, str], now: datetime) -> None:
         decision = await self._limits.hit(key, limit=limit, window_s=WINDOW_S)

@@ -28,6 +28,7 @@ from gateway.api.fields import (
     listing,
 )
 from gateway.api.operations import Ask, expose
+from gateway.api.ratelimit import Limiter
 from gateway.api.templates import missing_names
 from gateway.storage.agents import Agents
 from gateway.storage.calls import Calls
@@ -161,6 +162,7 @@ class TasksApi:
     """Lives as long as the process.
 
     Args:
+        limiter: knows how many calls a key has placed.
         policy: what every call must keep to.
         new_call: makes the call of a task.
         place_call: asks Twilio for it.
@@ -171,6 +173,7 @@ class TasksApi:
         self,
         database: Database,
         *,
+        limiter: Limiter,
         policy: DialPolicy,
         new_call: NewCallOf,
         place_call: PlaceCall,
@@ -180,6 +183,7 @@ class TasksApi:
         self._agents = Agents(database)
         self._calls = Calls(database)
         self._suppressed = SuppressionList(database)
+        self._limiter = limiter
         self._policy = policy
         self._new_call = new_call
         self._place_call = place_call
@@ -265,6 +269,7 @@ class TasksApi:
         if found:
             told = [BlockTold.model_validate(block).model_dump(mode="json") for block in found]
             raise forbidden(f"The call is not allowed: {found[0].message}.", "blocked", blocks=told)
+        await self._limiter.count_call(str(ask.who.key_id))
         call = await self._tasks.start(self._new_call(task))
         if call is None:
             raise wrong_state("The task was executed meanwhile.", "not_pending")

@@ -63,12 +63,23 @@ class Archive:
     async def _send(self, name: str) -> bool:
         try:
             await self._store.put(name, self._folder / name)
+            if not isinstance(self._store, LocalStore):
+                await self._let_go(name)
         except (RecordingError, OSError) as error:
             reason = getattr(error, "reason", "io_error")
             log.warning("recording_waits", recording_id=names.id_of(name), reason=reason)
             return False
-        await self._ready.delete(name)  # a rename has done so already
         return True
+
+    async def _let_go(self, name: str) -> None:
+        """Remove what the store has by now; what was erased while it was on its way, there as well."""
+        try:
+            await self._ready.stat(name)
+        except RecordingError as fault:
+            if fault.reason != "not_found":
+                raise
+            await self._store.delete(name)
+        await self._ready.delete(name)
 
     async def stat(self, name: str) -> Stored:
         """Return what is known of a recording.

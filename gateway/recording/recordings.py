@@ -188,8 +188,9 @@ class Recordings:
         """
         if names.check_id(recording_id) in self._folders:
             raise RecordingError("the call is still being recorded; end it first", reason="live")
-        await asyncio.to_thread(self._remove_left_behind, recording_id)
-        await self.archive.delete(recording_id)
+        async with self._one_at_a_time:  # a WAV that is being made is made first
+            await asyncio.to_thread(self._remove_left_behind, recording_id)
+            await self.archive.delete(recording_id)
 
     def _remove_left_behind(self, recording_id: str) -> None:
         shutil.rmtree(self._live / recording_id, ignore_errors=True)

@@ -4,11 +4,14 @@ Left is the caller, placed by the timestamps of the media stream; right is the a
 placed by the clock. Audio comes in any order and leaves once, in order, as pairs of µ-law samples; where
 nothing was said stands silence. The rules:
 
-- Left: of two frames that claim the same instant, the first counts. One that is stamped within
-  ``_WOBBLE_SAMPLES`` of the end of the last follows it: stamps are whole milliseconds, and tremble.
+- Left: timestamps count from the first frame, which is placed by when it came. They wobble by some
+  milliseconds: a frame within ``_FOLLOWS`` of the end of the last one follows it. Of two frames that claim
+  the same instant, the first counts.
 - Right: pieces are played one after another; one that would start before the end of the last, or within
   ``_JOIN_SAMPLES`` behind it, starts at that end.
 - An interruption takes from the right what was not heard by then.
+- Both sides meet as they do at the gateway: a frame counts as beginning when it arrives, a piece when the
+  clock has it begin. How long either is on its way to or from the phone nobody can tell from here.
 - What comes after its time has left is dropped, and so is a frame from the future; both are counted.
 
 Time leaves ``_SETTLE_S`` after it was heard; while the caller's frames are held up on their way, only after
@@ -16,6 +19,7 @@ Time leaves ``_SETTLE_S`` after it was heard; while the caller's frames are held
 """
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SAMPLES_PER_S = 8_000
@@ -26,16 +30,16 @@ SILENCE = b"\xff"
 _SETTLE_S = 0.3
 _STALL_S = 5.0
 _JOIN_SAMPLES = 20 * SAMPLES_PER_MS
-_WOBBLE_SAMPLES = 5 * SAMPLES_PER_MS
+_FOLLOWS = 10 * SAMPLES_PER_MS  # half a frame: what is lost or repeated is a whole one
 _WINDOW_S = 5.0
 # A stream's timestamps may run this far ahead of our clock, in all: crystals differ by some 100 ppm, and the
 # longest call has 4 hours. Anything beyond is a fault of the sender's.
-_AHEAD_S = 5.0
+_AHEAD = 5 * SAMPLES_PER_S
 
 
 class StreamClock:
-    """Maps our clock to the stream's: a frame cannot arrive before it was spoken, and the quickest one shows
-    how the clocks lie. The quickest of the last five to ten seconds, since they drift apart.
+    """Maps our clock to the stream's: frames come late, never early, so the quickest one tells how they lie.
+    The quickest of the last five to ten seconds, since clocks drift apart.
 
     Lives as long as its timeline.
 
@@ -48,9 +52,9 @@ class StreamClock:
         self._seen_s: float | None = None
         self._window_ends_s = 0.0
 
-    def saw(self, end_sample: int, at_s: float) -> None:
-        """Learn from a frame that ends at a sample of the stream and arrived at a time of ours."""
-        zero_s = at_s - end_sample / SAMPLES_PER_S
+    def saw(self, sample: int, at_s: float) -> None:
+        """Learn from a frame that begins at a sample of the stream and arrived at a time of ours."""
+        zero_s = at_s - sample / SAMPLES_PER_S
         if self._seen_s is None:
             self._zero_s, self._seen_s, self._window_ends_s = zero_s, zero_s, at_s + _WINDOW_S
         elif at_s < self._window_ends_s:
@@ -160,6 +164,7 @@ class Timeline:
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
         self._clock = StreamClock(start_s)
+        self._zero: int | None = None  # the timestamp of the stream's start
         self._left = _Side()
         self._right = _Side()
         self.counters = TimelineCounters()
@@ -171,15 +176,42 @@ class Timeline:
 
     def caller(self, ulaw: bytes, timestamp_ms: int, at_s: float) -> None:
         """Take a frame that was spoken at a timestamp of the stream and arrived at a time of ours."""
+        self.frames([(ulaw, timestamp_ms, at_s)])
+
+    def frames(self, frames: Iterable[tuple[bytes, int, float]]) -> None:
+        """Take frames as :meth:`caller` does; those that follow one another go the short way together."""
+        run: list[bytes] = []
+        end = self._left.end
+        for ulaw, timestamp_ms, at_s in frames:
+            at = self._place(ulaw, timestamp_ms, at_s)
+            if at is None:
+                continue
+            if end and -_FOLLOWS < at - end < _FOLLOWS:
+                run.append(ulaw)
+                end += len(ulaw)
+                continue
+            self._append(run)
+            run = []
+            self.counters.overlapped += self._left.put(at, ulaw)
+            end = self._left.end
+        self._append(run)
+
+    def _place(self, ulaw: bytes, timestamp_ms: int, at_s: float) -> int | None:
+        """Return where a frame starts by its timestamp; None when it is from another time."""
+        now = (at_s - self._start_s) * SAMPLES_PER_S
         at = timestamp_ms * SAMPLES_PER_MS
-        end = at + len(ulaw)
-        if at < 0 or end > (at_s - self._start_s + _AHEAD_S) * SAMPLES_PER_S:
+        if self._zero is None:
+            self._zero = at - max(round(now), 0)
+        at -= self._zero
+        if at < 0 or at > now + _AHEAD:
             self.counters.early += len(ulaw)
-            return
-        self._clock.saw(end, at_s)
-        if self._left.base <= self._left.end and abs(at - self._left.end) <= _WOBBLE_SAMPLES:
-            at = self._left.end
-        self.counters.overlapped += self._left.put(at, ulaw)
+            return None
+        self._clock.saw(at, at_s)
+        return at
+
+    def _append(self, run: list[bytes]) -> None:
+        if run:
+            self.counters.overlapped += self._left.put(self._left.end, b"".join(run))
 
     def agent(self, ulaw: bytes, heard_from_s: float) -> None:
         """Take a piece that the caller hears from a time of ours on."""

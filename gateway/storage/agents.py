@@ -12,6 +12,7 @@ from gateway.storage.rows import Agent, Number, Page
 _agents = schema.agents
 _numbers = schema.numbers
 _tasks = schema.tasks
+_organizations = schema.organizations
 
 Removal = Literal["removed", "absent", "in_use"]
 
@@ -108,14 +109,33 @@ class Numbers:
             )
 
     async def route(self, dialled: str) -> Agent | None:
-        """Return the enabled agent that answers a dialled number, of whatever organization."""
-        statement = (
+        """Return the agent that answers a dialled number, of whatever organization.
+
+        A number that leads to nobody is the default agent's, of the oldest organization that has one.
+
+        Returns:
+            None when there is none, or it is disabled.
+        """
+        named = (
             sa.select(_agents)
             .join(_numbers, _numbers.c.agent_id == _agents.c.id)
-            .where(_numbers.c.number == dialled, _agents.c.enabled.is_(True))
+            .where(_numbers.c.number == dialled)
+        )
+        default = (
+            sa.select(_agents)
+            .join(
+                _organizations,
+                sa.and_(
+                    _organizations.c.default_agent_id == _agents.c.id,
+                    _organizations.c.id == _agents.c.organization_id,
+                ),
+            )
+            .order_by(_organizations.c.created_at, _organizations.c.id)
+            .limit(1)
         )
         async with self._database.reading() as connection:
-            return await fetch_one(connection, Agent, statement)
+            agent = await fetch_one(connection, Agent, named) or await fetch_one(connection, Agent, default)
+        return agent if agent is not None and agent.enabled else None
 
 
 def _one(table: sa.Table, organization_id: str, row_id: str) -> tuple[sa.ColumnElement[bool], ...]:

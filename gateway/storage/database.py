@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
@@ -84,7 +85,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Read in one transaction.
+        """Read in one transaction; nothing but database work belongs into the block.
 
         Raises:
             StorageError: whatever the driver says, in our words.
@@ -96,6 +97,9 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Write in one transaction: all of it when the block ends well, else nothing.
+
+        Nothing but database work belongs into the block: on SQLite all other writers wait for it, and a
+        TimeoutError or OSError raised in it is taken for the database's.
 
         Raises:
             StorageError: likewise.
@@ -183,6 +187,11 @@ def _sqlite(url: URL, *, write: bool) -> AsyncEngine:
         pool_timeout=_WRITER_WAIT_S,
         connect_args={"timeout": STATEMENT_TIMEOUT_S},
     )
+
+    @sa.event.listens_for(engine.sync_engine, "do_connect")
+    def _keep_private(*_: object) -> None:
+        # Transcripts and secrets are in it; SQLite gives its side files the same rights.
+        Path(url.database or "").touch(mode=0o600)
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _set_up(connection: Any, _: object) -> None:

@@ -3,7 +3,9 @@
 Keys are stored as a mask: which one was pressed is the caller's secret.
 """
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 from gateway.records import (
@@ -39,7 +41,20 @@ MASKED_DIGIT = "*"
 
 def event_of(happening: Happening) -> tuple[str, dict[str, Any]]:
     """Return the kind and the data under which a happening is stored."""
-    data = asdict(happening)
+    data: dict[str, Any] = _plain(happening)
     if isinstance(happening, KeyPressed):
         data["digit"] = MASKED_DIGIT
     return KINDS[type(happening)], data
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it. Not by ``asdict``, which cannot copy read-only mappings."""
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(field) for name, field in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

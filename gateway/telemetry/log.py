@@ -23,8 +23,8 @@ Logger = structlog.typing.FilteringBoundLogger
 _Event = MutableMapping[str, Any]
 _FIRST = ("ts", "level", "logger", "event", "call_id", "call_sid")
 
-# At DEBUG these write whole frames and request lines, tokens included.
-_TALKATIVE = ("websockets", "aiohttp", "asyncio")
+# At DEBUG these write whole frames, request lines and rows, tokens and speech included.
+_TALKATIVE = ("websockets", "aiohttp", "asyncio", "aiosqlite")
 
 
 def configure(

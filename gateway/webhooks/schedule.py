@@ -7,7 +7,8 @@ back together.
 
 A call's events are delivered in their order: a later one waits until the earlier is delivered, dead or
 disabled. A receiver that is down therefore gets `call_started` before `call_completed` when it is back, and
-one that refuses `call_started` for three days gets `call_completed` after that.
+one that refuses `call_started` for three days gets `call_completed` after that. A dead letter that somebody
+redelivers is tried once more, and then dead again or delivered.
 """
 
 from dataclasses import dataclass

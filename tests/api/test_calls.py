@@ -118,7 +118,7 @@ async def test_record_that_is_not_there_is_told(room: ControlRoom) -> None:
     early = await room.post(f"/calls/{call.id}/transcript")
 
     assert (without.status, without.reason) == (400, "no_session")
-    assert (early.status, early.reason, early.headers["Retry-After"]) == (503, "no_record", "6")
+    assert (early.status, early.reason, early.headers["Retry-After"]) == (503, "no_record", "5")
 
 
 async def test_calls_that_are_not_there(room: ControlRoom) -> None:

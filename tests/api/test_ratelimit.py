@@ -64,3 +64,19 @@ async def test_windows_are_apart() -> None:
             await count(who, headers, NOW)
         assert refused.value.retry_after_s is not None
         assert refused.value.retry_after_s >= 1
+
+
+async def test_calls_are_counted_by_the_day() -> None:
+    """Beyond the cap the next is told to wait until the first is a day old."""
+    clock = [0.0]
+    limiter = Limiter(LocalLimits(lambda: clock[0]), calls_per_key=2)
+    for moment in (0.0, 3_600.0):
+        clock[0] = moment
+        await limiter.count_call("1")
+    with pytest.raises(Refusal) as refused:
+        await limiter.count_call("1")
+    await limiter.count_call("2")
+    clock[0] = 86_401.0
+    await limiter.count_call("1")
+
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 82_800.0)

@@ -168,7 +168,7 @@ async def test_call_that_twilio_refuses_is_told(room: ControlRoom) -> None:
     failed = (await room.get(f"/tasks/{task.id}")).data
     reset = await room.post(f"/tasks/{task.id}/reset")
 
-    assert (refused.status, refused.headers["Retry-After"]) == (503, "8")
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "7")
     assert "canary" not in refused.raw.decode()
     assert failed["status"] == "failed"
     assert (reset.data["status"], reset.data["call_id"]) == ("pending", None)
@@ -275,3 +275,18 @@ async def test_forbidden_call_is_not_placed(database: Database) -> None:
     assert (refused.status, refused.reason) == (403, "blocked")
     assert [block["rule"] for block in refused.body["details"]["blocks"]] == ["destination_prefix"]
     assert (left, page.total, room.floor.placed) == ("pending", 0, [])
+
+
+async def test_stolen_key_cannot_ring_the_world(database: Database) -> None:
+    """A key places so many calls a day; the next is 429 and leaves its task pending, another key goes on."""
+    async with control_room(database, calls_per_key=2) as room:
+        tasks = [await room.acme.add_task(to_number=f"+4930{n:06}") for n in range(4)]
+        answers = [await room.post(f"/tasks/{task.id}/execute") for task in tasks[:3]]
+        left = (await room.get(f"/tasks/{tasks[2].id}")).data["status"]
+        other = await room.post(f"/tasks/{tasks[3].id}/execute", key=await room.key("calls"))
+
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert answers[2].reason == "call_limit"
+    assert int(answers[2].headers["Retry-After"]) > 86_000
+    assert answers[2].headers["X-RateLimit-Limit"] == "1000"
+    assert (left, other.status) == ("pending", 200)

@@ -44,7 +44,7 @@ async def test_hanging_server_delays_a_burst_once(
         own_valkey.freeze()
         began = loop.time()
         assert await allowed(a.limits, 300, limit=1_000) == 300
-        assert loop.time() - began < 0.4
+        assert loop.time() - began < 1.0
         own_valkey.thaw()
         await asyncio.sleep(0.6)
 
@@ -94,8 +94,8 @@ async def test_keys_leave_the_server_with_their_window(valkey: Valkey) -> None:
     prefix = new_prefix()
     async with node(valkey, "a", prefix) as a:
         for _ in range(20):
-            await a.limits.hit("key", limit=5, window_s=0.2)
+            await a.limits.hit("key", limit=5, window_s=0.5)
         assert valkey.command("LLEN", f"{prefix}:limit:key") == 5
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.6)
 
     assert valkey.command("EXISTS", f"{prefix}:limit:key") == 0

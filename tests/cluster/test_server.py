@@ -67,7 +67,7 @@ async def test_server_that_hangs_costs_one_deadline(own_valkey: Valkey) -> None:
         await server.ask(lambda client: client.ping(), within_s=0.2)
     await unavailable(server)
 
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 1.0
     own_valkey.thaw()
     await asyncio.sleep(server_module._REST_S)
     assert await server.ask(lambda client: client.set("key", "value"))

@@ -314,13 +314,13 @@ async def test_lease_is_one_holders(nodes: Nodes) -> None:
 
 async def test_lease_lasts_as_long_as_it_is_renewed(nodes: Nodes) -> None:
     """Renewed it stays; expired it goes to another, and its old holder can neither renew nor release it."""
-    lease = await nodes.here.leases.acquire("work", ttl_s=0.15)
+    lease = await nodes.here.leases.acquire("work", ttl_s=0.5)
     assert lease is not None
     for _ in range(4):
-        await asyncio.sleep(0.06)
-        assert await nodes.here.leases.renew(lease, ttl_s=0.15)
+        await asyncio.sleep(0.15)
+        assert await nodes.here.leases.renew(lease, ttl_s=0.5)
         assert await nodes.there.leases.acquire("work") is None
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.6)
 
     other = await nodes.there.leases.acquire("work")
     assert other is not None
@@ -366,7 +366,7 @@ async def test_window_moves(nodes: Nodes) -> None:
     # Each was allowed at some time between before and after: no six of them fit surely into one window.
     for first, sixth in zip(allowed, allowed[5:], strict=False):
         assert sixth[1] - first[0] >= 0.2
-    assert len(allowed) >= 12
+    assert len(allowed) >= 8
 
 
 async def test_limit_that_shrinks_counts_what_was_allowed_before(nodes: Nodes) -> None:

@@ -11,9 +11,9 @@ from gateway.errors import RecordingError
 from gateway.recording import archive as archive_module
 from gateway.recording import wav
 from gateway.recording.archive import Archive
-from gateway.recording.objects import open_store
+from gateway.recording.objects import ObjectStore, open_store
 from gateway.recording.reader import ByteRange
-from gateway.recording.store import LocalStore
+from gateway.recording.store import LocalStore, Stored
 from tests.recording.bucket import serving
 
 ID = "3f0c2b1a-0000-4000-8000-00000000abcd"
@@ -160,3 +160,40 @@ async def test_kept_recording_is_a_wav(tmp_path: Path) -> None:
 
     with wave.open(str(path)) as reader:
         assert reader.getnframes() == 8_000
+
+
+async def test_recording_erased_on_its_way_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording that is deleted while it is being sent is gone when the sending ends."""
+    store = open_store("memory:///")
+    archive = Archive(tmp_path / "ready", store, None)
+    put = ObjectStore.put
+    ready(tmp_path)
+
+    async def put_while_erased(target: ObjectStore, name: str, source: Path) -> None:
+        await put(target, name, source)
+        await asyncio.to_thread(source.unlink)
+
+    monkeypatch.setattr(ObjectStore, "put", put_while_erased)
+    assert await archive.send_all()
+
+    assert [one async for one in store.list()] == []
+    assert await archive.find(ID) is None
+
+
+async def test_folder_that_cannot_be_read_keeps_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it cannot be told whether a recording was erased it is sent again rather than removed."""
+    archive = Archive(tmp_path / "ready", open_store("memory:///"), None)
+    ready(tmp_path)
+
+    async def broken(store: LocalStore, name: str) -> Stored:
+        raise RecordingError("injected", reason="unavailable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStore, "stat", broken)
+        assert not await archive.send_all()
+    assert await archive.send_all()
+    assert await content(archive, name_of(ID)) == AUDIO

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import StorageError
 from gateway.storage.agents import Agents, Numbers
+from gateway.storage.organizations import Organizations
 from gateway.storage.rows import Number
 from gateway.storage.tasks import Tasks
 from tests.tenants import HUNG_UP, NOW, OURS, Tenant, after, agent, an_id, task
@@ -137,3 +138,20 @@ async def test_number_is_known_although_its_agent_is_disabled(acme: Tenant) -> N
     assert await numbers.route(OURS) is None
     assert await numbers.find(OURS) == added
     assert await numbers.find("+15550199") is None
+
+
+async def test_number_that_leads_nowhere_is_the_default_agents(acme: Tenant, rival: Tenant) -> None:
+    """The oldest organization's default agent answers it, unless disabled; a known number is not its."""
+    numbers, organizations = Numbers(acme.database), Organizations(acme.database)
+    await numbers.add(number(acme))
+    nobody = await numbers.route("+15550100")
+    await organizations.update(rival.id, default_agent_id=rival.agent.id, created_at=after(-60))
+    await organizations.update(acme.id, default_agent_id=acme.agent.id)
+
+    assert nobody is None
+    assert await numbers.route("+15550100") == rival.agent
+    assert await numbers.route(OURS) == acme.agent
+    await Agents(acme.database).update(rival.id, rival.agent.id, enabled=False)
+    await Agents(acme.database).update(acme.id, acme.agent.id, enabled=False)
+    assert await numbers.route("+15550100") is None
+    assert await numbers.route(OURS) is None

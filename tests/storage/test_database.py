@@ -185,6 +185,24 @@ async def test_file_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     assert refused.value.reason == "unavailable"
 
 
+def rights_below(folder: Path, name: str) -> dict[str, int]:
+    """Return who may read a database file and its side files."""
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.glob(f"{name}*")}
+
+
+async def test_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """Nobody else can read what is kept, nor SQLite's side files; an existing file keeps its rights."""
+    (tmp_path / "old.db").touch(0o640)
+    for name in ("new.db", "old.db"):
+        database = Database.open(f"sqlite:///{tmp_path / name}")
+        async with database.writing() as connection:
+            await connection.run_sync(schema.metadata.create_all)
+        rights = rights_below(tmp_path, name)
+        await database.close()
+        assert set(rights.values()) == {0o600 if name == "new.db" else 0o640}, rights
+        assert len(rights) == 3
+
+
 async def test_server_that_restarts_costs_no_request(postgres: PostgresServer) -> None:
     """Connections that the server has cut are replaced before the next request uses them."""
     url = await postgres.create()

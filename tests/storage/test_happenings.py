@@ -1,7 +1,8 @@
 """Happenings as stored events."""
 
 import json
-from typing import get_args
+from types import MappingProxyType
+from typing import Any, get_args
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.tenants import HUNG_UP, LOST
 EVERY: list[Happening] = [
     AgentJoined(0.5, "s1"),
     TranscriptEntry(0, "caller", "hello", True, 1.0),
-    ToolAsked("t1", "book", {"day": "monday"}),
+    ToolAsked("t1", "book", {"day": "monday", "seats": [2, {"of": (1, None)}]}),
     ToolRun("t1", "book", "ok", 120, "done"),
     Interrupted(3.0, 400),
     AgentResponded(3.5, 640),
@@ -57,6 +58,13 @@ def test_ending_is_told_by_its_parts() -> None:
         "reason": "agent_lost",
         "detail": "close_1011",
     }
+
+
+def test_read_only_arguments_are_stored_too() -> None:
+    """Mappings of any kind become objects, at every depth."""
+    frozen: Any = MappingProxyType({"day": MappingProxyType({"of": ("week", 1)})})
+
+    assert event_of(ToolAsked("t1", "book", frozen))[1]["arguments"] == {"day": {"of": ["week", 1]}}
 
 
 def test_key_is_masked() -> None:

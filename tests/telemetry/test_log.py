@@ -29,7 +29,9 @@ def _logging_restored() -> Iterator[None]:
     """Leave the process-wide logging as it was found."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("websockets", "aiohttp", "asyncio")}
+    levels = {
+        name: logging.getLogger(name).level for name in ("websockets", "aiohttp", "asyncio", "aiosqlite")
+    }
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -100,7 +102,7 @@ def test_standard_logging_takes_the_same_way() -> None:
     assert line["event"] == "Error handling GET /v1/connection?… HTTP/1.1"
 
 
-@pytest.mark.parametrize("name", ["websockets.client", "aiohttp.access", "asyncio"])
+@pytest.mark.parametrize("name", ["websockets.client", "aiohttp.access", "asyncio", "aiosqlite"])
 def test_libraries_that_print_frames_stay_quiet_at_debug(name: str) -> None:
     """Asking for debug output does not ask for every frame and token."""
     out = configured("debug")
