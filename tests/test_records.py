@@ -85,7 +85,7 @@ def test_streams_that_a_call_may_outlive() -> None:
     ],
 )
 def test_secret_of_the_caller_is_in_no_repr(record: object) -> None:
-    """Digits, tool arguments and outputs, and what an agent is told, do not show where a record is printed."""
+    """Digits, tool arguments and outputs, and what an agent is told do not show where one is printed."""
     assert "4711" not in repr(record)
 
 

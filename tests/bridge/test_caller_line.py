@@ -35,7 +35,7 @@ def line(recorder: Recorder | None) -> tuple[CallerLine, Socket]:
 
 def told(recorder: Recorder) -> list[tuple[int, float]]:
     """Return what a recorder was told: how much audio, and from when on it is heard."""
-    return [(len(audio), round(at_s, 3)) for audio, _, at_s in recorder._queue]
+    return [(len(audio), round(at_s, 3)) for audio, at_s in recorder._pieces]
 
 
 def test_pieces_follow_each_other() -> None:
@@ -89,7 +89,7 @@ def test_frame_of_the_caller_s_is_recorded_by_its_stamp() -> None:
     out, _ = line(recorder)
     out.heard(twilio.Media(STREAM_SID, 2, 1, 120, b"\x22" * 160), 7.0)
 
-    assert [tuple(entry) for entry in recorder._queue] == [(b"\x22" * 160, 120, 7.01)]
+    assert recorder._frames == [(b"\x22" * 160, 120, 7.01)]
 
 
 def test_line_without_a_recorder_sends_the_same() -> None:
