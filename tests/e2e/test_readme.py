@@ -1,80 +1,96 @@
-"""The README's walk through the control API, run as it is printed."""
+"""The README's way from an endpoint to a call: its blocks are run together, word for word."""
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
-from typing import Any
 
+import aiohttp
 import pytest
 
-from gateway.sandbox.scripted import Echo
-from tests.e2e.process import ROOT, free_port, outpost
-from tests.e2e.town import ACCOUNT_SID, AUTH_TOKEN
+from tests.e2e.process import child, free_port
 
-MARKED = re.compile(r"<!-- control-api:begin -->\n```sh\n(.*?)```\n<!-- control-api:end -->", re.DOTALL)
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+KEY = "whsec_" + "a2V5LW9mLXRoZS10ZXN0cy0yNC1ieXRlcw=="
+OTHER = "whsec_" + "b3RoZXIta2V5LW9mLXRlc3RzLTI0LWJ5dGVz"
 
 
-def printed() -> str:
-    """Return the commands as the README prints them."""
-    found = MARKED.search((ROOT / "README.md").read_text(encoding="utf-8"))
+def block(language: str, port: int) -> str:
+    """Return the first block of a language in the README's Tools section, at a port that is free here."""
+    found = re.search(rf"```{language}\n(.*?)```", README[README.index("\n## Tools\n") :], re.DOTALL)
     assert found is not None
-    return found[1]
+    assert "9000" in found[1]
+    return found[1].replace("9000", str(port))
 
 
-def at_home(script: str, url: str) -> str:
-    """Put this test's ports and account in the place of those of the README."""
-    swaps = {
-        "http://127.0.0.1:8080": url,
-        "--rest-port 8091": f"--rest-port {free_port()}",
-        "AC" + "0" * 32: ACCOUNT_SID,
-        "local-token": AUTH_TOKEN,
-        "vatel-gateway ": f"{sys.executable} -m gateway ",
-        # How the call sounds is other tests' matter, on machines that are less busy.
-        "--seconds 2\n": "--seconds 2 || true\n",
-    }
-    for before, after in swaps.items():
-        assert before in script, before
-        script = script.replace(before, after)
-    return script
+@asynccontextmanager
+async def endpoint(folder: Path, port: int) -> AsyncIterator[str]:
+    """Run the README's Python endpoint; yield its URL once it listens."""
+    (folder / "endpoint.py").write_text(block("python", port), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "endpoint.py"),
+        cwd=folder,
+        env={"WEBHOOK_KEY": KEY, "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        assert process.stdout is not None
+        assert b"Running" in await process.stdout.readline()
+        yield f"http://127.0.0.1:{port}/tools"
+    finally:
+        process.kill()
+        await process.communicate()
 
 
-def answers(told: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects among what was printed."""
-    decoder, at = json.JSONDecoder(), 0
-    while (at := told.find('{"success"', at)) >= 0:
-        value, at = decoder.raw_decode(told, at)
-        yield value
+async def called(folder: Path, port: int, key: str) -> tuple[int | None, str]:
+    """Call the README's tool with the README's command; return the exit status and what was said."""
+    file = folder / "tools.toml"
+    file.write_text(block("toml", port), encoding="utf-8")
+    words = ("tools", "call", "look_up", "--arg", "name=Ada", "--file")
+    assert " ".join(("vatel-gateway", *words, "tools.toml")) in README
+    async with child(*words, str(file), environment={"WEBHOOK_KEY": key}) as process:
+        said, _ = await process.communicate()
+        return process.returncode, said.decode()
 
 
-@pytest.mark.skipif(not all(map(shutil.which, ("bash", "curl", "jq"))), reason="needs bash, curl and jq")
-@pytest.mark.timeout(90)
-async def test_control_api_as_printed(tmp_path: Path) -> None:
-    """From a key to a recording, and a task that is made and unmade: every line of it works."""
-    database = f"sqlite:///{tmp_path / 'gateway.db'}"
-    async with outpost(Echo(), {"DATABASE__URL": database}) as gateway:
-        process = await asyncio.create_subprocess_exec(
-            *("bash", "-e", "-o", "pipefail", "-c", at_home(printed(), gateway.url)),
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "GATEWAY_DATABASE__URL": database},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(80):
-            told, complaints = await process.communicate()
-        gateway.terminate()
-        assert await gateway.exit_status() == 0
+@pytest.mark.parametrize(
+    ("key", "status", "got"),
+    [(KEY, 0, '{"say": "Ada has a table at eight."}'), (OTHER, 1, "HTTP status 401")],
+    ids=["its key", "another"],
+)
+async def test_endpoint_and_file_of_the_readme_work_together(
+    tmp_path: Path, key: str, status: int, got: str
+) -> None:
+    """What is copied from the README answers what is copied from the README, and nobody else."""
+    async with asyncio.timeout(25.0), endpoint(tmp_path, port := free_port()):
+        ended, said = await called(tmp_path, port, key)
 
-    assert process.returncode == 0, told.decode()[-2000:] + complaints.decode()[-2000:]
-    found = [answer["data"] for answer in answers(told.decode())]
-    call = next(data for data in found if "transcript" in data and "report" in data)
-    assert (call["status"], call["reason"]) == ("completed", "caller_hung_up")
-    assert any(data.get("allowed") is True for data in found)
-    assert any("websocket_url" in data for data in found)
-    assert found[-1]["erased_at"] is not None
-    assert (tmp_path / "call.wav").read_bytes()[:4] == b"RIFF"
-    assert (tmp_path / "call.wav").stat().st_size > 8_000 * 4
+    assert (ended, got in said.partition("the agent would get:")[2]) == (status, True), said
+
+
+async def test_endpoint_of_the_readme_refuses_a_forgery(tmp_path: Path) -> None:
+    """As a forgery (401), not as a fault of its own (500), whatever is wrong with it."""
+    known = {"webhook-id": "tool_1", "webhook-timestamp": str(int(datetime.now(UTC).timestamp()))}
+    statuses: dict[tuple[str | None, bytes], int] = {}
+    async with asyncio.timeout(25.0), endpoint(tmp_path, free_port()) as url, aiohttp.ClientSession() as http:
+        for case in product((None, "v1,AAAA", "nonsense", "v1,no base64"), (b"{}", b"\xff")):
+            headers = known if case[0] is None else {**known, "webhook-signature": case[0]}
+            async with http.post(url, data=case[1], headers=headers) as answer:
+                statuses[case] = answer.status
+
+    assert statuses == dict.fromkeys(statuses, 401)
+    assert len(statuses) == 8
+
+
+def test_example_of_a_request_is_json() -> None:
+    """What the README shows as the body can be read as one."""
+    example = re.search(r"```json\n(.*?)```", README[README.index("\n## Tools\n") :], re.DOTALL)
+    assert example is not None
+
+    assert json.loads(example[1])["tool"] == "look_up"
