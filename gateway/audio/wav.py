@@ -125,22 +125,36 @@ def write(path: Path, pcm: Pcm, rate_hz: int) -> None:
 
 def write_stereo(path: Path, left: Pcm, right: Pcm, rate_hz: int) -> None:
     """Write stereo PCM16 as :func:`write` does; the shorter side is followed by silence."""
+    _write(path, _pairs(left, right), channels=2, rate_hz=rate_hz)
+
+
+def stereo(left: Pcm, right: Pcm, rate_hz: int) -> bytes:
+    """Return what :func:`write_stereo` writes; for less than 4 GiB."""
+    body = linear.to_bytes(_pairs(left, right))
+    return _header(len(body), channels=2, rate_hz=rate_hz) + body
+
+
+def _pairs(left: Pcm, right: Pcm) -> Pcm:
     pairs = np.zeros((max(len(left), len(right)), 2), dtype=np.int16)
     pairs[: len(left), 0] = left
     pairs[: len(right), 1] = right
-    _write(path, pairs, channels=2, rate_hz=rate_hz)
+    return pairs
+
+
+def _header(size: int, *, channels: int, rate_hz: int) -> bytes:
+    frame_bytes = channels * linear.SAMPLE_BYTES
+    return _HEADER.pack(
+        *(b"RIFF", _HEADER.size - 8 + size, b"WAVE"),
+        *(b"fmt ", 16, _PCM, channels, rate_hz, rate_hz * frame_bytes, frame_bytes, 16),
+        *(b"data", size),
+    )
 
 
 def _write(path: Path, samples: Pcm, *, channels: int, rate_hz: int) -> None:
     if samples.nbytes + _HEADER.size > 0xFFFF_FFFF:
         raise ValueError(f"{path.name}: {samples.nbytes} bytes of audio do not fit a WAV file (4 GiB)")
     body = linear.to_bytes(samples)
-    frame_bytes = channels * linear.SAMPLE_BYTES
-    header = _HEADER.pack(
-        *(b"RIFF", _HEADER.size - 8 + len(body), b"WAVE"),
-        *(b"fmt ", 16, _PCM, channels, rate_hz, rate_hz * frame_bytes, frame_bytes, 16),
-        *(b"data", len(body)),
-    )
+    header = _header(len(body), channels=channels, rate_hz=rate_hz)
     # Beside the target, since a rename is atomic only within one file system.
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from gateway.sandbox.documents import Document
 from gateway.sandbox.scripted import Echo, Greeter, Silent, Tone, ToolUser
 from gateway.sandbox.stage import Script
 from gateway.sandbox.switches import Switches
@@ -20,6 +21,7 @@ _STANDARD: tuple[tuple[str, Script, str], ...] = (
     ("rude", Rude(), "resets the connection in the middle of a turn"),
     ("silent", Silent(), "never says a word"),
     ("table_booking", Talker(), "hears and speaks: books a table (extra `demo`)"),
+    ("must_answer", ToolUser(wait_s=0.0), "as tool_user, but without its tool's answer it never goes on"),
 )
 
 
@@ -34,24 +36,18 @@ class Entry:
     about: str = ""
 
     @property
-    def needs_speech(self) -> bool:
-        """True when it cannot work without the extra ``demo``."""
-        return isinstance(self.script, Talker)
-
-    @property
     def prompt(self) -> str:
         """What Vatel would instruct the agent with; scripted ones follow their script."""
         return f"You are the {self.name} agent" + (f": {self.about}." if self.about else ".")
 
-    def resource(self) -> dict[str, str]:
-        """Write the agent as the REST API shows it (vatel.md 1.1): the fields a sandbox has."""
-        return {
-            "id": str(self.agent_id),
-            "name": self.name,
-            "status": "active",
-            "prompt": self.prompt,
-            "first_message": getattr(self.script, "first_message", ""),
-        }
+    @property
+    def first_message(self) -> str:
+        """What it says first of itself; empty for one that waits to be spoken to."""
+        return getattr(self.script, "first_message", "")
+
+    def fields(self) -> Document:
+        """Return what the REST API shows of the agent beyond the defaults."""
+        return {"name": self.name, "prompt": self.prompt, "first_message": self.first_message}
 
 
 def numbered_id(number: int) -> UUID:

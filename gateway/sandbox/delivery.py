@@ -4,6 +4,7 @@ PURE.
 """
 
 from collections.abc import Callable
+from zlib import crc32
 
 from gateway.sandbox.stage import BYTES_PER_MS, Stage, Timer
 from gateway.vatel.messages import ResponseAudio, ResponseText, Unknown
@@ -20,7 +21,7 @@ class Delivery:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._turns = 0
+        self._turns = self._chunks = 0
         self._turn_id = ""
         self._rest = b""
         self._text = ""
@@ -75,16 +76,19 @@ class Delivery:
         if not self._rest:
             self._finish_text()
         while self._rest:
-            self._send_chunk()
+            sent_ms = self._send_chunk()
             if switches.pace and self._rest:
-                self._next_at += switches.chunk_ms / 1000 / switches.pace
+                self._next_at += sent_ms / 1000 / switches.pace
                 if self._next_at > now:
                     self._timers.append(self._stage.at(self._next_at, self._send_due))
                     return
 
-    def _send_chunk(self) -> None:
+    def _send_chunk(self) -> float:
         switches = self._stage.switches
+        self._chunks += 1
         size = switches.chunk_ms * BYTES_PER_MS - switches.odd_chunks
+        if switches.ragged_chunks:
+            size = 1 + crc32(f"{switches.seed}/{self._chunks}".encode()) % size
         chunk, self._rest = self._rest[:size], self._rest[size:]
         last = not self._rest
         self._stage.send(ResponseAudio(self._turn_id, chunk, last and not switches.empty_final))
@@ -92,6 +96,7 @@ class Delivery:
             self._stage.send(ResponseAudio(self._turn_id, b"", True))
         if last:
             self._finish_text()
+        return len(chunk) / BYTES_PER_MS
 
     def _finish_text(self) -> None:
         if self._text:

@@ -25,6 +25,12 @@ class Actor(Protocol):
     def at(self, when: float, act: Callable[[float], None]) -> Timer:
         """Call ``act(now)`` at a time."""
 
+    def learned(self, slot: str, value: Value, phrase: str) -> None:
+        """Take note of an answer: what it is about, what it stands for, and its words."""
+
+    def tag(self, tag: str) -> None:
+        """Put a tag on the call."""
+
     def hang_up(self) -> None:
         """End the session."""
 
@@ -121,6 +127,8 @@ class Dialogue:
 
     def _enter(self, step: Step, now: float) -> None:
         self._step, self._tries = step, 0
+        if step.tag:
+            self._actor.tag(step.tag)
         if step.say:
             self._say(self._answers.worded(step.say), now)
         else:
@@ -136,7 +144,8 @@ class Dialogue:
             self._listen(now)
             return
         self.phase = "waiting"
-        self._deadline = self._actor.at(now + tool.wait_s, lambda late: self.on_tool_output("", late))
+        if tool.wait_s:
+            self._deadline = self._actor.at(now + tool.wait_s, lambda late: self.on_tool_output("", late))
         self._actor.call_tool(tool.name, self._answers.arguments(tool))
 
     def _listen(self, now: float) -> None:
@@ -150,6 +159,7 @@ class Dialogue:
         value = grammar.words.get(phrase)
         if grammar.slot and value is not None:
             self._answers.keep(grammar.slot, phrase, value)
+            self._actor.learned(grammar.slot, value, phrase)
         self._leave(value, now)
 
     def _leave(self, value: Value | None, now: float) -> None:

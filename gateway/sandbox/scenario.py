@@ -1,11 +1,13 @@
 """A conversation as a file: what the agent says, listens for, looks up and does next.
 
-PURE. ``scenarios/table_booking.toml`` shows every form a step can take.
+PURE but for reading package data. ``scenarios/table_booking.toml`` shows every form a step can take.
 """
 
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
+from importlib import resources
 
 import msgspec
 
@@ -22,12 +24,14 @@ class Grammar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         slot: the name under which the answer is kept; empty keeps none.
         words: phrases that decide, and the value each stands for.
         default: the phrase taken when nothing was understood.
+        expected: what an agent without ears takes every utterance for; empty takes the default.
     """
 
     jsgf: str
     slot: str = ""
     words: dict[str, Value] = {}
     default: str = ""
+    expected: str = ""
 
     def find(self, said: str) -> str | None:
         """Return the longest deciding phrase in what was said; without a slot, all of it."""
@@ -52,7 +56,7 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         failed: kept instead when the answer is an error or late.
-        wait_s: when it is late.
+        wait_s: when it is late; 0 waits for it as long as the session lasts.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         listen: the grammar of the answer waited for.
         branch: the next step by the answer's value.
         next: the next step otherwise; empty goes on with the file. After the last step the call ends.
+        tag: put on the record of the call.
     """
 
     id: str
@@ -78,6 +83,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = ""
     branch: dict[str, str] = {}
     next: str = ""
+    tag: str = ""
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +121,12 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.step[position] if position < len(self.step) else None
 
 
+@cache
+def packaged(name: str) -> Scenario:
+    """Return a scenario that comes with the package."""
+    return load((resources.files("gateway.sandbox") / "scenarios" / f"{name}.toml").read_text("utf-8"))
+
+
 def load(text: str) -> Scenario:
     """Read a scenario from TOML.
 
@@ -138,6 +150,8 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     for name, grammar in scenario.grammar.items():
         if grammar.slot and grammar.default not in grammar.words:
             yield f"grammar {name}: its default is none of its words"
+        if grammar.expected and grammar.slot and grammar.find(grammar.expected) is None:
+            yield f"grammar {name}: what it expects has none of its words"
     for step in scenario.step:
         if ids.count(step.id) > 1:
             yield f"step {step.id}: there are two of this id"

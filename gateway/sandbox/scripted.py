@@ -140,7 +140,7 @@ class ToolUser:
     Attributes:
         call_after_s: when it calls, from the start; None waits for the caller's first speech.
         tool_call_id: the same in every session: ids need only be unique within one.
-        wait_s: how long it waits for the answer before it says that there was none.
+        wait_s: how long it waits for the answer before it says that there was none; 0 for ever.
     """
 
     tool_name: str = "look_up"
@@ -175,7 +175,8 @@ class _ToolUserAgent(_Listener):
         self._asked = True
         script = self._script
         self.stage.send(ToolCall(script.tool_call_id, script.tool_name, script.arguments))
-        self.stage.at(now + script.wait_s, self._give_up)
+        if script.wait_s:
+            self.stage.at(now + script.wait_s, self._give_up)
 
     def on_tool_output(self, tool_call_id: str, output: str, now: float) -> None:
         if tool_call_id == self._script.tool_call_id and self._asked:

@@ -11,6 +11,8 @@ from aiohttp import WSMsgType, web
 
 from gateway.errors import AgentProtocolError
 from gateway.sandbox import wire
+from gateway.sandbox.calllog import CallLog
+from gateway.sandbox.callsheet import Reason
 from gateway.sandbox.stage import Agent, Exit, Opening, Script
 from gateway.sandbox.switches import Switches
 from gateway.vatel.messages import (
@@ -73,13 +75,16 @@ class Session:
         script: Script,
         switches: Switches,
         record: SessionRecord,
+        log: CallLog,
     ) -> None:
         self._socket = socket
         self._transport = transport
+        self._log = log
+        self._reason: Reason = "connection_lost"
         self.switches = switches
         self.opening = record.opening
+        self.notes = log.sheet
         self.record = record
-        self._dialect = switches.dialect
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[Exit | None] = self._loop.create_future()
         self._timers: set[asyncio.TimerHandle] = set()
@@ -101,6 +106,7 @@ class Session:
                     child.cancel()
         finally:
             self._stop_timers()
+            self._log.ended(self._reason, self._loop.time())
             self.record.over.set()
 
     async def _start(self) -> None:
@@ -108,14 +114,21 @@ class Session:
             await asyncio.sleep(self.switches.started_delay_s)
         if self._exit.done():
             return
+        self._log.sheet.started(self._loop.time())
         self.send(SessionStarted(self.record.session_id))
         if self.switches.unknown_types:
             self.send(Unknown("session_weather"))
         if self.switches.binary_frame:
             self.send_raw(wire.binary_frame(b"\x00\xff" * 8))
+        if self.switches.leave_after_s:
+            how, announced = Exit(self.switches.close_code), self.switches.ended_message
+            leave_at = self._loop.time() + self.switches.leave_after_s
+            self.at(leave_at, lambda _now: self._end(how, announced=announced))
         self._agent.on_start(self._loop.time())
 
     async def _read(self) -> None:
+        if self.switches.stall_s:
+            self.at(self._loop.time() + self.switches.stall_after_s, self._stall)
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 self._receive(message.data)
@@ -123,7 +136,14 @@ class Session:
                 self.record.count_bad("binary")
         if not self._exit.done():
             self.record.close_code = self._socket.close_code or 1006
+            if self.record.close_code != 1006:
+                self._reason = "ended_by_user"
             self._exit.set_result(None)
+
+    def _stall(self, now: float) -> None:
+        """Leave what comes unread: it piles up at the client's end."""
+        self._transport.pause_reading()
+        self.at(now + self.switches.stall_s, lambda _now: self._transport.resume_reading())
 
     def _receive(self, text: str) -> None:
         try:
@@ -135,16 +155,20 @@ class Session:
             case InputAudio(audio):
                 self.record.audio_frames += 1
                 self.record.audio_bytes += len(audio)
+                self._log.heard(audio, self._loop.time())
                 if not self._exit.done():
                     self._agent.on_audio(audio, self._loop.time())
             case ToolCallOutput(tool_call_id, output):
                 self.record.tool_outputs.append((tool_call_id, output))
+                self._log.sheet.answered(tool_call_id, output, self._loop.time())
                 if not self._exit.done():
                     self._agent.on_tool_output(tool_call_id, output, self._loop.time())
 
     def send(self, message: ServerMessage) -> None:
         """Send a message at once."""
-        frame = wire.text_frame(dump_server(message, self._dialect).encode())
+        frame = wire.text_frame(dump_server(message, self.switches.dialect).encode())
+        if not self._exit.done():
+            self._log.sent(message, self._loop.time())
         self.send_raw(frame)
         if isinstance(message, ToolCall):
             self.record.tool_calls.append(message.id)
@@ -188,14 +212,21 @@ class Session:
         if self._jobs is not None and not self._exit.done():
             self._jobs.create_task(carry_out())
 
-    def end(self, how: Exit | None = None) -> None:
+    def end(self, how: Exit | None = None, reason: Reason = "ended_by_agent") -> None:
         """End the session: as the switches say, or as asked."""
-        if self._exit.done() or (how is None and self.switches.never_end):
+        if how is None and self.switches.never_end:
             return
-        if how is None and self.switches.ended_message:
+        announced = how is None and self.switches.ended_message
+        self._end(how or Exit(self.switches.close_code), announced=announced, reason=reason)
+
+    def _end(self, how: Exit, *, announced: bool, reason: Reason = "ended_by_agent") -> None:
+        if self._exit.done():
+            return
+        self._reason = "connection_lost" if how.code == 1006 else reason
+        if announced:
             self.send(SessionEnded())
         if not self._exit.done():
-            self._exit.set_result(how or Exit(self.switches.close_code))
+            self._exit.set_result(how)
 
     async def _leave(self, how: Exit, reading: asyncio.Task[None]) -> None:
         self.record.close_code = how.code

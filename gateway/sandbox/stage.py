@@ -52,6 +52,16 @@ class Timer(Protocol):
         """Ask no more for it."""
 
 
+class Notes(Protocol):
+    """What an agent may add to the record of its call."""
+
+    def extract(self, name: str, value: object, rationale: str) -> None:
+        """Add a variable that the conversation brought to light."""
+
+    def tag(self, tag: str) -> None:
+        """Put a tag on the call."""
+
+
 class Stage(Protocol):
     """What a session does for its agent. Lives as long as the connection."""
 
@@ -62,6 +72,10 @@ class Stage(Protocol):
     @property
     def opening(self) -> Opening:
         """What the session token asked for."""
+
+    @property
+    def notes(self) -> Notes:
+        """The record of the call."""
 
     def send(self, message: ServerMessage) -> None:
         """Send a message at once."""

@@ -3,6 +3,7 @@
 PURE. Every default is what the live service evidently does (reference: vatel.md 2.1 and 5).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -14,13 +15,19 @@ _DELAY_S = ((0, 600),)
 _RANGES: dict[str, tuple[tuple[float, float], ...]] = {
     "chunk_ms": ((1, 60_000),),
     "pace": ((0, 1_000),),
-    "close_code": ((1000, 1003), (1005, 1011), (3000, 4999)),
+    "close_code": ((1000, 1003), (1005, 1014), (3000, 4999)),
     "started_delay_s": _DELAY_S,
     "upgrade_delay_s": _DELAY_S,
     "upgrade_status": _STATUS,
     "token_delay_s": _DELAY_S,
     "token_status": _STATUS,
     "token_ttl_s": _DELAY_S,
+    "retry_after_s": ((0, 86_400),),
+    "leave_after_s": _DELAY_S,
+    "stall_after_s": _DELAY_S,
+    "stall_s": _DELAY_S,
+    "share": ((0, 1),),
+    "seed": ((0, 2**32 - 1),),
 }
 """What each number may be, ends included."""
 
@@ -41,6 +48,7 @@ class Switches:
         chunk_ms: audio in one ``response_audio``.
         pace: audio is sent this many times faster than it plays; 0 sends a turn at once.
         odd_chunks: cut audio between the two bytes of a sample.
+        ragged_chunks: cut audio anywhere, into pieces of one byte up to ``chunk_ms``, by ``seed``.
         empty_final: end a turn with a ``response_audio`` without audio.
         unknown_types: send a type that no contract knows after ``session_started`` and with every turn.
         binary_frame: send a binary frame after ``session_started``.
@@ -49,6 +57,9 @@ class Switches:
         close_code: how the socket ends; 1005 (or ``none``) closes without a code, 1006 drops the connection
             without a close frame.
         never_end: the agent's own end is ignored: only the client ends the session.
+        leave_after_s: end so long after the start, whatever is going on; 0 never does.
+        stall_after_s: with ``stall_s``: when, from the start, the socket is no longer read.
+        stall_s: for how long it is not.
         started_delay_s: wait before ``session_started``.
         upgrade_delay_s: wait before the upgrade is answered.
         upgrade_status: refuse the upgrade with this status; 0 accepts it.
@@ -56,7 +67,10 @@ class Switches:
         token_status: refuse tokens with this status; 0 mints them.
         token_ttl_s: how long a token is good for; 0 hands out expired ones.
         used_token: hand out tokens that are used up already.
+        retry_after_s: with a refused token or upgrade: the Retry-After that is sent along; 0 leaves it out.
         refuse_variables: answer 400 to ``variables``, as deployments before them do.
+        share: of the agent's sessions, chosen by ``seed``, that these switches apply to; others are plain.
+        seed: decides all that is left to chance; the same one, the same sessions.
     """
 
     empty: Literal["null", "object", "absent"] = "null"
@@ -68,6 +82,7 @@ class Switches:
     chunk_ms: int = 100
     pace: float = 4.0
     odd_chunks: bool = False
+    ragged_chunks: bool = False
     empty_final: bool = False
     unknown_types: bool = False
     binary_frame: bool = False
@@ -75,6 +90,9 @@ class Switches:
     ended_message: bool = True
     close_code: int = 1000
     never_end: bool = False
+    leave_after_s: float = 0.0
+    stall_after_s: float = 0.0
+    stall_s: float = 0.0
     started_delay_s: float = 0.0
     upgrade_delay_s: float = 0.0
     upgrade_status: int = 0
@@ -82,7 +100,10 @@ class Switches:
     token_status: int = 0
     token_ttl_s: float = 60.0
     used_token: bool = False
+    retry_after_s: int = 0
     refuse_variables: bool = False
+    share: float = 1.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for name, ranges in _RANGES.items():
@@ -124,6 +145,18 @@ def with_switch(switches: Switches, assignment: str) -> Switches:
     except (KeyError, ValueError):
         raise _unfit(name, f"{text!r} is not what it takes") from None
     return replace(switches, **changes)
+
+
+def with_switches(switches: Switches, values: Mapping[str, object]) -> Switches:
+    """Return the switches with some of them set, by values as JSON has them.
+
+    Raises:
+        ConfigError: as for :func:`with_switch`.
+    """
+    for name, value in values.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        switches = with_switch(switches, f"{name}={text}")
+    return switches
 
 
 def _value(name: str, text: str) -> object:

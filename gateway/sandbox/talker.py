@@ -5,16 +5,15 @@ Recognition and synthesis are jobs for the stage: nothing here waits.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 
-from gateway.audio.pcm import Pcm, to_bytes
+from gateway.audio.pcm import Pcm
 from gateway.sandbox.delivery import Delivery
 from gateway.sandbox.dialogue import Dialogue
+from gateway.sandbox.faculties import Faculties, Hearing, at_hand
 from gateway.sandbox.hearing import Ear
-from gateway.sandbox.scenario import Scenario, load
+from gateway.sandbox.scenario import Scenario, Value, packaged
 from gateway.sandbox.stage import Agent, Stage
-from gateway.speech import stt, tts, vad
+from gateway.speech import extra, stt, tts, vad
 from gateway.vatel.messages import (
     Argument,
     InputTranscript,
@@ -25,18 +24,26 @@ from gateway.vatel.messages import (
 )
 
 
-@cache
 def table_booking() -> Scenario:
-    """Return the scenario that comes with the package."""
-    return load((resources.files("gateway.sandbox") / "scenarios" / "table_booking.toml").read_text("utf-8"))
+    """Return the scenario of the demo."""
+    return packaged("table_booking")
+
+
+def conversation() -> Scenario:
+    """Return what agents made by REST talk about."""
+    return packaged("conversation")
 
 
 @dataclass(frozen=True, slots=True)
 class Talker:
-    """An agent that holds a conversation in spoken English (extra ``demo``).
+    """An agent that holds a conversation in spoken English.
+
+    Without the extra ``demo`` it keeps to the same scenario, deaf to words: it plays recorded lines, and
+    takes whatever is said for the answer it expects.
 
     Attributes:
         scenario: what it talks about; None books a table.
+        hearing: how it tells speech from silence.
         interrupt_after_ms: speech of the caller that stops the agent's own.
         interim_every_ms: how often a transcript is guessed while the caller still speaks.
     """
@@ -45,14 +52,11 @@ class Talker:
     voice: tts.Voice = tts.AGENT_VOICE
     interrupt_after_ms: int = 120
     interim_every_ms: int = 800
+    hearing: Hearing = "vad"
 
     def cast(self, stage: Stage) -> Agent:
-        """Return the agent of a session.
-
-        Raises:
-            ConfigError: the extra is missing.
-        """
-        return _TalkingAgent(stage, self)
+        """Return the agent of a session."""
+        return _TalkingAgent(stage, self, at_hand(self.voice, self.hearing))
 
     @property
     def conversation(self) -> Scenario:
@@ -63,8 +67,10 @@ class Talker:
         """Load the recogniser's model and compile the grammars; blocks for 0.2 s, the second time not at all.
 
         Raises:
-            ConfigError: the extra is missing, or a grammar is wrong.
+            ConfigError: a grammar is wrong.
         """
+        if not extra.available():
+            return
         for grammar in self.conversation.grammar.values():
             stt.recogniser().learn(grammar.jsgf)
 
@@ -75,7 +81,7 @@ class Talker:
         process meanwhile stands still.
 
         Raises:
-            ConfigError: as for :meth:`learn`.
+            ConfigError: the extra is missing, a grammar is wrong, or the voice does not exist.
         """
         vad.speech(stt.RATE_HZ)
         self.learn()
@@ -84,10 +90,11 @@ class Talker:
 
 
 class _TalkingAgent(Agent):
-    def __init__(self, stage: Stage, script: Talker) -> None:
+    def __init__(self, stage: Stage, script: Talker, faculties: Faculties) -> None:
         super().__init__(stage)
         self._script = script
-        self._ear = Ear(vad.speech(stt.RATE_HZ))
+        self._faculties = faculties
+        self._ear = Ear(faculties.detector())
         self._delivery = Delivery(stage)
         self._dialogue = Dialogue(script.conversation, self, first_message=stage.opening.first_message)
         self.at = stage.at
@@ -148,8 +155,7 @@ class _TalkingAgent(Agent):
     def _understand(self, pcm: Pcm, then: Callable[[str | None, float], None]) -> None:
         grammar = self._dialogue.grammar
         if grammar is not None:
-            jsgf = grammar.jsgf
-            self.stage.work(lambda: stt.recogniser().recognise(jsgf, pcm), then)
+            self.stage.work(lambda: self._faculties.understand(grammar, pcm), then)
 
     def _transcript(self, said: str, number: int, *, final: bool) -> None:
         turn_id = f"caller-{number}" if self.stage.switches.transcript_turn_ids else None
@@ -162,20 +168,25 @@ class _TalkingAgent(Agent):
 
     def say(self, text: str, now: float) -> None:
         """Speak (the dialogue asks)."""
-        voice = self._script.voice
-        self.stage.work(
-            lambda: to_bytes(tts.render(text, voice)),
-            lambda audio, later: self._speak(audio, text, later),
-        )
 
-    def _speak(self, audio: bytes, text: str, now: float) -> None:
-        self._delivery.turn(audio, text, now, self._dialogue.on_played)
+        def speak(audio: bytes, later: float) -> None:
+            self._delivery.turn(audio, text, later, self._dialogue.on_played)
+
+        self.stage.work(lambda: self._faculties.speak(text), speak)
 
     def call_tool(self, name: str, arguments: tuple[Argument, ...]) -> None:
         """Call a tool (the dialogue asks)."""
         self._calls += 1
         self._open_call = f"call-{self._calls}"
         self.stage.send(ToolCall(self._open_call, name, arguments))
+
+    def learned(self, slot: str, value: Value, phrase: str) -> None:
+        """Write down an answer (the dialogue asks)."""
+        self.stage.notes.extract(slot, value, f"The caller said: {phrase}")
+
+    def tag(self, tag: str) -> None:
+        """Tag the call (the dialogue asks)."""
+        self.stage.notes.tag(tag)
 
     def hang_up(self) -> None:
         """End the session (the dialogue asks)."""

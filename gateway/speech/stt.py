@@ -12,11 +12,15 @@ import time
 from functools import cache
 from typing import Any
 
+import numpy as np
+import soxr
+
 from gateway.audio.pcm import Pcm, to_bytes
 from gateway.errors import ConfigError
 from gateway.speech import extra
 
 RATE_HZ = 16_000
+_TELEPHONE_HZ = 8_000
 _PIECE_BYTES = RATE_HZ // 10 * 2
 _BREATH_S = 0.0005
 _CEPSTRAL_MEAN = "47.7,21.2,-39.6,45.6,-27.8,0.2,9.0,-33.6,16.5,-18.0,3.9,5.3,-17.6"
@@ -53,7 +57,7 @@ class Recogniser:
             grammar: as for :meth:`learn`.
             pcm: int16, shape (n,), 16 kHz, with a little silence on both sides.
         """
-        data = to_bytes(pcm)
+        data = to_bytes(_as_by_telephone(pcm))
         with self._lock:
             decoder = self._decoder
             decoder.activate_search(self._search(grammar))
@@ -84,6 +88,17 @@ class Recogniser:
         for word in grammar.split():
             if self._decoder.lookup_word(word) is None:
                 raise ConfigError(f"grammar: the dictionary has no word {word!r}", reason="bad_grammar")
+
+
+def _as_by_telephone(pcm: Pcm) -> Pcm:
+    """Limit an utterance to the band of a telephone, as the cepstral mean is of one.
+
+    Without it a microphone's wideband speech is not understood at all.
+    """
+    narrow = soxr.resample(pcm.astype(np.float32), RATE_HZ, _TELEPHONE_HZ)
+    wide = np.rint(soxr.resample(narrow, _TELEPHONE_HZ, RATE_HZ)).clip(-32_768, 32_767)
+    limited: Pcm = wide.astype(np.int16)
+    return limited
 
 
 _start = threading.Lock()

@@ -234,3 +234,9 @@ def test_read_never_fails_otherwise_on_hostile_content(tail: bytes) -> None:
             continue
         assert pcm.dtype == np.int16
         assert rate_hz > 0
+
+
+def test_stereo_in_memory_is_what_is_written(tmp_path: Path) -> None:
+    """The bytes are those of the file."""
+    wav.write_stereo(tmp_path / "a.wav", RAMP[:3], RAMP[:1], 8_000)
+    assert wav.stereo(RAMP[:3], RAMP[:1], 8_000) == (tmp_path / "a.wav").read_bytes()

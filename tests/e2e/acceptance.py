@@ -31,7 +31,7 @@ from gateway.simulator.options import CallOptions
 from gateway.simulator.report import CallReport
 from gateway.telemetry import log
 from tests.e2e.asking import Asking
-from tests.e2e.process import GatewayProcess, child, free_port, outpost, tools_file
+from tests.e2e.process import GatewayProcess, child, outpost, sandbox_listens, tools_file
 from tests.e2e.running import felt, run, run_all
 from tests.e2e.test_barge_in import BURSTS, listen
 from tests.e2e.test_drain import SCENES as DRAINS
@@ -208,11 +208,8 @@ async def _served(app: web.Application) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _sandbox() -> AsyncIterator[str]:
-    port = free_port()
-    async with child("sandbox", "--port", str(port), "--api-key", API_KEY) as process:
-        assert process.stdout is not None
-        assert await process.stdout.readline(), "the sandbox says hello once it listens, and did not"
-        yield f"http://127.0.0.1:{port}"
+    async with child("sandbox", "--port", "0", "--api-key", API_KEY) as process:
+        yield await sandbox_listens(process)
 
 
 @asynccontextmanager

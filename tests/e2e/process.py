@@ -178,6 +178,16 @@ async def child(
         await process.communicate()
 
 
+async def sandbox_listens(process: asyncio.subprocess.Process) -> str:
+    """Wait until a sandbox in a process of its own says that it listens; return its URL."""
+    assert process.stdout is not None
+    async with asyncio.timeout(_PATIENCE_S):
+        async for line in process.stdout:
+            if b" listens on " in line:
+                return line.decode().split()[-1]
+    raise AssertionError("the sandbox has left without a word")
+
+
 def _environment(
     port: int, sandbox: Sandbox, simulator: Simulator, settings: Mapping[str, object]
 ) -> dict[str, str]:

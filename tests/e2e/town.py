@@ -21,7 +21,7 @@ from gateway.audio.pcm import Pcm
 from gateway.journal import Watcher
 from gateway.records import OUTLIVED, CallEnded, CallInfo, Ending, Happening, StateChanged, StreamLost
 from gateway.sandbox.server import Sandbox
-from gateway.sandbox.stage import Agent, Exit, Opening, Script, Stage, Timer
+from gateway.sandbox.stage import Agent, Exit, Notes, Opening, Script, Stage, Timer
 from gateway.sandbox.switches import Switches
 from gateway.simulator.caller import Caller
 from gateway.simulator.options import CallOptions
@@ -86,6 +86,10 @@ class _ThinWalls:
     @property
     def opening(self) -> Opening:
         return self._stage.opening
+
+    @property
+    def notes(self) -> Notes:
+        return self._stage.notes
 
     def send(self, message: ServerMessage) -> None:
         self._said.append(Said(self._now(), self._session, message))

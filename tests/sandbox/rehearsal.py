@@ -25,6 +25,22 @@ class Cue:
         self.cancelled = True
 
 
+class Notebook:
+    """What an agent wrote into the record of its call. Lives as long as the session."""
+
+    def __init__(self) -> None:
+        self.extracted: dict[str, object] = {}
+        self.tags: list[str] = []
+
+    def extract(self, name: str, value: object, rationale: str) -> None:
+        """Note a variable."""
+        self.extracted[name] = value
+
+    def tag(self, tag: str) -> None:
+        """Note a tag."""
+        self.tags.append(tag)
+
+
 class Rehearsal:
     """Carries one agent through a session in no time. Jobs are done at once."""
 
@@ -37,6 +53,7 @@ class Rehearsal:
         self.sent: list[tuple[float, ServerMessage]] = []
         self.raw: list[bytes] = []
         self.exits: list[Exit | None] = []
+        self.notes = Notebook()
         self._order = count()
         self._cues: list[tuple[float, int, Cue]] = []
         self.agent: Agent = script.cast(self)

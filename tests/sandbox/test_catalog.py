@@ -15,6 +15,7 @@ def test_ids_never_change() -> None:
         "rude": "08",
         "silent": "09",
         "table_booking": "10",
+        "must_answer": "11",
     }
 
 
@@ -22,11 +23,6 @@ def test_ids_are_version_four() -> None:
     """The ids are uuids as Vatel's are, so that no client refuses them."""
     assert all(entry.agent_id.version == 4 for entry in standard())
     assert str(numbered_id(12)) == "00000000-0000-4000-8000-000000000012"
-
-
-def test_only_the_talker_needs_speech() -> None:
-    """All other agents work without the extra."""
-    assert [entry.name for entry in standard() if entry.needs_speech] == ["table_booking"]
 
 
 def test_agents_say_what_they_are_for() -> None:
@@ -39,10 +35,8 @@ def test_an_agent_is_shown_with_what_a_session_replaces() -> None:
     """Prompt and first message are there, so that a client can add to them before it replaces them."""
     greeter = next(entry for entry in standard() if entry.name == "greeter")
 
-    assert greeter.resource() == {
-        "id": "00000000-0000-4000-8000-000000000003",
+    assert greeter.fields() == {
         "name": "greeter",
-        "status": "active",
         "prompt": "You are the greeter agent: says its first message, then listens.",
         "first_message": "Hello, this is the sandbox. How can I help you?",
     }
@@ -50,4 +44,4 @@ def test_an_agent_is_shown_with_what_a_session_replaces() -> None:
 
 def test_an_agent_without_a_first_message_shows_an_empty_one() -> None:
     """The echo waits to be spoken to."""
-    assert standard()[0].resource()["first_message"] == ""
+    assert standard()[0].fields()["first_message"] == ""

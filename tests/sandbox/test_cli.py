@@ -3,11 +3,12 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.sandbox import cli
+from gateway.sandbox import cli, seed
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.talker import Talker
 from gateway.speech import extra, tts
@@ -112,3 +113,80 @@ async def test_switch_that_does_not_fit_is_one_line_with_the_fix(
     shown = capsys.readouterr()
     assert shown.err.startswith(f"sandbox: {said}")
     assert (shown.err.count("\n"), shown.out) == (1, "")
+
+
+def test_introduction_tells_every_way_in() -> None:
+    """The talk page with the key behind the #, both SDKs with their URLs, and a fault on demand."""
+    sandbox = Sandbox(api_key="key")
+    sandbox.url = "http://127.0.0.1:1234"
+    text = cli.introduction(sandbox)
+    for line in (
+        "http://127.0.0.1:1234/talk#key=key",
+        'Client(api_key="key", base_url="http://127.0.0.1:1234")',
+        'new Client({ getToken: () => "key", baseUrl: "http://127.0.0.1:1234" })',
+        'baseUrl: "http://127.0.0.1:1234" });',
+        'curl -H "Authorization: Bearer key"',
+        seed.BISTRO,
+    ):
+        assert line in text
+
+
+def test_introduction_without_speech_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The talking agents play recorded lines: people should know why, and what to install."""
+    monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
+    assert "pip install 'vatel-gateway[demo]'" in cli.introduction(Sandbox())
+
+
+def test_fixed_options_are_taken() -> None:
+    """Host, port, key, database and reset are what scripts rely on."""
+    words = "--host 0.0.0.0 --port 1 --api-key k --database box.db --reset --webrtc-url wss://m"
+    args = arguments(*words.split())
+    assert (args.host, args.port, args.api_key) == ("0.0.0.0", 1, "k")
+    assert (args.database, args.reset, args.webrtc_url) == (Path("box.db"), True, "wss://m")
+    assert (arguments().database, arguments().reset, arguments().webrtc_url) == (None, False, "")
+
+
+async def test_database_that_is_none_is_status_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on stderr says what is wrong, and the file is left alone."""
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Ada, " * 100)
+    assert await cli.run(arguments("--port", "0", "--database", str(path))) == 2
+    assert capsys.readouterr().err.startswith(f"sandbox: --database {path}: ")
+
+
+async def scenario_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what is said of a scenario that does not work."""
+    assert await cli.run(arguments("--port", "0", "--scenario", str(path))) == 2
+    return capsys.readouterr().err
+
+
+async def test_scenario_that_does_not_work_is_status_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is named, and what is wrong in it, before anything listens."""
+    path = tmp_path / "a.toml"
+    assert "No such file" in await scenario_refused(path, capsys)
+    path.write_bytes(b"\xff")
+    assert f"--scenario {path}: " in await scenario_refused(path, capsys)
+    path.write_text('name = "a"\nstep = []\n[grammar]')
+    assert "scenario: there is no step" in await scenario_refused(path, capsys)
+
+
+async def test_scenario_of_ones_own_becomes_an_agent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is offered under its name, with an id, beside the others."""
+    path = tmp_path / "pizza.toml"
+    path.write_text('name = "pizza"\n[grammar]\n[[step]]\nid = "bye"\nsay = "We are closed."')
+    words = ("--port", "0", "--scenario", str(path), "--switch", "pizza.pace=1")
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(cli.run(arguments(*words)))
+        shown = ""
+        while "Ctrl-C" not in shown:
+            await asyncio.sleep(0.01)
+            shown += capsys.readouterr().out
+        os.kill(os.getpid(), signal.SIGINT)
+    assert serving.result() == 0
+    assert "00000000-0000-4000-8000-000000000012  pizza" in shown

@@ -117,3 +117,27 @@ def test_unknown_type_precedes_each_turn_when_asked_for() -> None:
     stage, delivery = rehearse(Switches(unknown_types=True))
     delivery.turn(SECOND, "", 0.0)
     assert len(stage.of(Unknown)) == 1
+
+
+def ragged(seed: int) -> list[int]:
+    """Return the sizes of a second's pieces when they are cut anywhere."""
+    stage, delivery = rehearse(Switches(ragged_chunks=True, chunk_ms=20, seed=seed))
+    delivery.turn(SECOND, "", 0.0)
+    chunks = stage.run_until(2.0).of(ResponseAudio)
+    assert b"".join(chunk.audio for chunk in chunks) == SECOND
+    return [len(chunk.audio) for chunk in chunks]
+
+
+def test_ragged_pieces_are_of_any_size_by_seed() -> None:
+    """From a few bytes to the largest, odd ones among them, the same ones for the same seed."""
+    sizes = ragged(1)
+    assert sizes == ragged(1) != ragged(2)
+    assert min(sizes) < 50 < 900 < max(sizes) <= 960
+    assert any(size % 2 for size in sizes)
+
+
+def test_ragged_pieces_keep_the_pace() -> None:
+    """However small the pieces, a second at its own pace takes a second."""
+    stage, delivery = rehearse(Switches(ragged_chunks=True, chunk_ms=20, pace=1.0))
+    delivery.turn(SECOND, "", 0.0)
+    assert stage.run_until(2.0).times_of(ResponseAudio)[-1] == pytest.approx(1.0, abs=0.02)

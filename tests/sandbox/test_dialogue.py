@@ -50,6 +50,8 @@ class Diary:
         self.calls: list[tuple[str, tuple[Argument, ...]]] = []
         self.cues: list[tuple[float, Cue]] = []
         self.hung_up = False
+        self.answers: dict[str, tuple[object, str]] = {}
+        self.tags: list[str] = []
 
     def say(self, text: str, now: float) -> None:
         """Note a text."""
@@ -64,6 +66,14 @@ class Diary:
         cue = Cue(act)
         self.cues.append((when, cue))
         return cue
+
+    def learned(self, slot: str, value: object, phrase: str) -> None:
+        """Note an answer."""
+        self.answers[slot] = (value, phrase)
+
+    def tag(self, tag: str) -> None:
+        """Note a tag."""
+        self.tags.append(tag)
 
     def hang_up(self) -> None:
         """Note the end."""
@@ -268,3 +278,29 @@ def test_branches_lead_to_different_sentences() -> None:
         dialogue.on_played(now + 16.0)
         assert diary.said[-1] == "See you tonight. Goodbye!"
         assert diary.hung_up
+
+
+def test_answers_and_tags_are_told() -> None:
+    """What was learned goes on record with its words; a step's tag is put on when the step is entered."""
+    text = SCENARIO.replace('id = "order"', 'id = "order"\ntag = "sold"')
+    diary = Diary()
+    dialogue = Dialogue(load(text), diary)
+    dialogue.on_start(0.0)
+    dialogue.on_played(1.0)
+    assert (diary.answers, diary.tags) == ({}, [])
+    dialogue.on_heard("large", 2.0)
+    assert (diary.answers, diary.tags) == ({"size": (2, "large")}, ["sold"])
+
+
+def test_tool_without_a_limit_is_waited_for() -> None:
+    """With wait_s 0 nothing is asked of the clock: the agent goes on when the answer comes."""
+    diary = Diary()
+    dialogue = Dialogue(load(SCENARIO.replace("wait_s = 3.0", "wait_s = 0.0")), diary)
+    dialogue.on_start(0.0)
+    dialogue.on_played(1.0)
+    dialogue.on_heard("large", 2.0)
+    cues = len(diary.cues)
+    dialogue.on_played(3.0)
+    assert (dialogue.phase, len(diary.cues)) == ("waiting", cues)
+    dialogue.on_tool_output("Done.", 1_000.0)
+    assert diary.said[-1] == "Done. Bye."

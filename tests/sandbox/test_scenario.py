@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.sandbox.scenario import Grammar, Scenario, load
+from gateway.sandbox.scenario import Grammar, Scenario, load, packaged
 
 SMALL = """
 name = "small"
@@ -124,3 +124,26 @@ def test_scenario_without_steps_is_refused() -> None:
 def test_lines_without_a_gap_to_fill_are_known_beforehand() -> None:
     """What depends on an answer is no fixed line, what is said when nothing was understood is one."""
     assert load(SMALL).fixed_lines == ("Sorry, I did not catch that.", "Shall I?")
+
+
+def test_packaged_scenarios_are_read_once() -> None:
+    """Both that come with the package are good, and the same object each time."""
+    assert packaged("table_booking").name == "table_booking"
+    assert packaged("conversation") is packaged("conversation")
+
+
+def test_what_is_expected_must_decide() -> None:
+    """An agent without ears would never get on by words that mean nothing."""
+    text = """
+name = "n"
+[grammar.g]
+jsgf = "yes | no"
+slot = "s"
+default = "yes"
+expected = "perhaps"
+words = { yes = true, no = false }
+[[step]]
+id = "a"
+"""
+    with pytest.raises(ConfigError, match="grammar g: what it expects has none of its words"):
+        load(text)

@@ -160,3 +160,12 @@ def test_tone_follows_the_switches_of_its_delivery() -> None:
     stage = Rehearsal(Tone(duration_s=0.2), Switches(chunk_ms=20, pace=2.0)).start().run_until(1.0)
     assert [len(chunk.audio) for chunk in stage.of(ResponseAudio)] == [960] * 10
     assert stage.times_of(ResponseAudio) == pytest.approx([0.01 * n for n in range(10)])
+
+
+def test_tool_user_that_must_have_its_answer_waits_for_ever() -> None:
+    """Without a limit nothing is said until the answer comes, an hour later."""
+    stage = Rehearsal(ToolUser(call_after_s=0.0, wait_s=0.0)).start().run_until(3_600.0)
+    assert stage.of(ResponseText) == []
+    stage.agent.on_tool_output("call-1", "four", stage.now)
+    stage.run_until(stage.now + 5.0)
+    assert [text.text for text in stage.of(ResponseText) if text.is_final] == ["The answer is: four"]

@@ -1,13 +1,17 @@
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from gateway.errors import ConfigError
+from gateway.sandbox.faculties import recorded
 from gateway.sandbox.scripted import Silent
+from gateway.sandbox.seed import version_id
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.signals import sine
 from gateway.sandbox.switches import Switches
@@ -87,7 +91,7 @@ async def test_token_opens_one_connection(client: Client) -> None:
 async def test_whole_request_of_the_contract_is_taken(client: Client) -> None:
     """Every documented field is accepted, and what it says reaches the session."""
     token = await client.token(
-        version_id=AGENT,
+        version_id=version_id(AGENT),
         chat_id=AGENT,
         transport="websocket",
         first_message="Bonjour",
@@ -154,14 +158,20 @@ async def test_webrtc_is_not_configured(client: Client) -> None:
     )
 
 
-async def test_speaking_agent_without_its_extra_is_503(
+async def test_speaking_agent_without_its_extra_plays_recorded_lines(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the extra the token is refused with what to install, not the call with silence."""
+    """Without the extra a talking agent greets all the same, with a voice from the package."""
     monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
-    status, answer = await client.ask({"agent_id": client.sandbox.agent_id("table_booking")})
-    assert status == 503
-    assert "pip install 'vatel-gateway[demo]'" in answer["error"]
+    client.sandbox.set_switches("table_booking", Switches(interim=False, pace=0.0))
+    socket = await client.open(await client.token(client.sandbox.agent_id("table_booking")))
+    await socket.receive()
+    audio = b""
+    while (message := (await socket.receive()).json())["type"] == "response_audio":
+        audio += base64.b64decode(message["data"]["audio"])
+    assert message["data"]["text"] == "Hello, this is Vatel Bistro. How can I help you?"
+    assert audio == recorded(message["data"]["text"])
+    await socket.close()
 
 
 async def test_warm_up_without_the_extra_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,9 +264,9 @@ def test_agents_are_found_by_name() -> None:
 def test_added_agent_gets_the_next_id_and_a_known_name_keeps_its_own() -> None:
     """New names extend the catalog, old ones are replaced in place."""
     sandbox = Sandbox()
-    assert sandbox.add("mine", Silent()).endswith("11")
+    assert sandbox.add("mine", Silent()).endswith("12")
     assert sandbox.add("echo", Silent()) == AGENT
-    assert len(sandbox.agents) == 11
+    assert len(sandbox.agents) == 12
 
 
 def test_switch_is_for_all_agents_or_for_one() -> None:
@@ -369,3 +379,59 @@ async def test_agent_that_is_none_is_refused(client: Client) -> None:
     assert await client.show("echo") == (400, b"")
     status, body = await client.show(AGENT.replace("8000", "8001"))
     assert (status, json.loads(body)) == (404, {"error": "agent not found"})
+
+
+async def test_switches_are_drawn_with_the_token(client: Client) -> None:
+    """What is switched between token and connection is for later sessions."""
+    token = await client.token()
+    client.sandbox.switch("echo.upgrade_status=503")
+    socket = await client.open(token)
+    assert (await socket.receive()).json()["type"] == "session_started"
+    await socket.close()
+
+
+async def test_agent_added_while_it_runs_can_be_called(client: Client) -> None:
+    """It is there for REST and for tokens at once."""
+    agent_id = client.sandbox.add("late", Silent())
+    assert (await client.show(agent_id))[0] == 200
+    socket = await client.open(await client.token(agent_id))
+    assert (await socket.receive()).json()["type"] == "session_started"
+    await socket.close()
+
+
+async def test_changed_first_message_is_what_the_agent_says(client: Client) -> None:
+    """PATCH on an agent with a script replaces what it says first."""
+    agent_id = client.sandbox.agent_id("greeter")
+    url = f"{client.sandbox.url}/v1/agents/{agent_id}"
+    async with client._http.patch(url, json={"first_message": "Salut."}, headers=BEARER) as answer:
+        assert answer.status == 200
+    socket = await client.open(await client.token(agent_id))
+    texts: list[str] = []
+    while not texts:
+        message = (await socket.receive()).json()
+        if message["type"] == "response_text":
+            texts.append(message["data"]["text"])
+    assert texts == ["Salut."]
+    await socket.close()
+
+
+async def test_key_given_takes_the_place_of_the_databases(tmp_path: Path) -> None:
+    """Without one given the database's is good again; what is given stays."""
+    path = tmp_path / "box.db"
+    keys = []
+    for given in ("first", None, "second", None):
+        sandbox = Sandbox(api_key=given, database=path)
+        await sandbox.start()
+        keys.append(sandbox.api_key)
+        await sandbox.stop()
+    assert keys == ["first", "first", "second", "second"]
+
+
+async def test_database_in_use_by_nobody_is_needed(tmp_path: Path) -> None:
+    """A file that is no database stops the start with a reason; the sandbox can be stopped all the same."""
+    path = tmp_path / "box.db"
+    path.write_text("Dear Ada, " * 100)
+    sandbox = Sandbox(database=path)
+    with pytest.raises(ConfigError, match="--database"):
+        await sandbox.start()
+    await sandbox.stop()

@@ -287,3 +287,53 @@ async def test_uvloop_carries_sessions_and_resets_too() -> None:
     echoed, code = await asyncio.to_thread(run)
     assert parse(echoed) == ResponseAudio("echo", FRAME, False)
     assert code == 1006
+
+
+async def test_session_leaves_in_the_middle_when_switched() -> None:
+    """After its time the socket closes with the code asked for, announced or not, whatever is being said."""
+    for announced in (True, False):
+        switches = Switches(leave_after_s=0.1, close_code=1012, ended_message=announced, pace=1.0)
+        async with session(Tone(duration_s=5.0), switches) as (client, record):
+            messages, code = await drain(client)
+        assert code == 1012
+        assert isinstance(messages[-1], SessionEnded) is announced
+        assert record.close_code == 1012
+
+
+async def test_stalled_session_reads_later_what_came_meanwhile() -> None:
+    """For a while nothing is read; then all of it, in order, and the client notices by the echo alone."""
+    async with session(Echo(), Switches(stall_after_s=0.05, stall_s=0.4)) as (client, record):
+        await client.recv()
+        await asyncio.sleep(0.1)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(20):
+            await client.send(dump_input_audio(FRAME))
+        await asyncio.sleep(0.1)
+        assert record.audio_frames == 0
+        for _ in range(20):
+            await client.recv()
+        assert 0.2 < loop.time() - began < 2.0
+        assert record.audio_frames == 20
+
+
+async def test_switches_can_change_while_the_session_goes_on() -> None:
+    """How empty messages are written, and how it ends, is decided when it happens."""
+    sandbox = Sandbox(api_key="key")
+    agent_id = sandbox.add("subject", Silent())
+    await sandbox.start()
+    async with (
+        ClientSession(headers={"Authorization": "Bearer key"}) as http,
+        http.post(f"{sandbox.url}/v1/session-token", json={"agent_id": agent_id}) as answer,
+    ):
+        token = (await answer.json())["token"]
+        url = sandbox.url.replace("http", "ws") + f"/v1/connection?token={token}"
+        async with connect(url, compression=None) as client:
+            await client.recv()
+            [live] = sandbox._sessions.live
+            live.switches = Switches(empty="object", close_code=4_001)
+            live.end()
+            assert await client.recv() == '{"type":"session_ended","data":{}}'
+            _, code = await drain(client)
+            assert code == 4_001
+    await sandbox.stop()

@@ -56,7 +56,7 @@ def test_unknown_switch_is_answered_with_the_known_ones() -> None:
         (
             "close_code=soon",
             "switch close_code: 'soon' is not what it takes; give a whole number, "
-            "1000 to 1003, 1005 to 1011, 3000 to 4999 or none",
+            "1000 to 1003, 1005 to 1014, 3000 to 4999 or none",
         ),
         ("pace", "switch pace: has no value; give a number, 0 to 1000"),
         ("pace=", "switch pace: '' is not what it takes; give a number, 0 to 1000"),
@@ -81,8 +81,8 @@ def test_value_that_does_not_fit_is_told_with_the_fix(assignment: str, message: 
         ("pace", ["0", "1000"], ["-0.1", "nan", "inf", "-inf", "1e9"]),
         (
             "close_code",
-            ["1000", "1003", "1005", "none", "1006", "1011", "3000", "4999"],
-            ["0", "-1", "999", "1004", "1012", "1015", "2999", "5000", "65536"],
+            ["1000", "1003", "1005", "none", "1006", "1014", "3000", "4999"],
+            ["0", "-1", "999", "1004", "1015", "2999", "5000", "65536"],
         ),
         ("upgrade_status", ["0", "100", "599"], ["-1", "1", "99", "600"]),
         ("token_status", ["0", "100", "599"], ["-1", "99", "600"]),
@@ -90,6 +90,12 @@ def test_value_that_does_not_fit_is_told_with_the_fix(assignment: str, message: 
         ("upgrade_delay_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
         ("token_delay_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
         ("token_ttl_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+        ("leave_after_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+        ("stall_after_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+        ("stall_s", ["0", "600"], ["-1", "nan", "inf", "601"]),
+        ("retry_after_s", ["0", "86400"], ["-1", "86401"]),
+        ("share", ["0", "0.5", "1"], ["-0.1", "nan", "1.1"]),
+        ("seed", ["0", "4294967295"], ["-1", "4294967296"]),
     ],
 )
 def test_every_number_has_its_range(name: str, inside: list[str], outside: list[str]) -> None:

@@ -10,10 +10,11 @@ from gateway.audio import ulaw
 from gateway.audio.pcm import Pcm, from_bytes, to_bytes
 from gateway.audio.resample import make_resampler
 from gateway.errors import ConfigError
+from gateway.sandbox.faculties import Hearing
 from gateway.sandbox.scenario import load
 from gateway.sandbox.stage import Opening
 from gateway.sandbox.switches import Switches
-from gateway.sandbox.talker import Talker, table_booking
+from gateway.sandbox.talker import Talker, conversation, table_booking
 from gateway.speech import extra, stt, tts
 from gateway.vatel.messages import (
     InputTranscript,
@@ -375,3 +376,63 @@ def test_line_that_depends_on_an_answer_is_rendered_when_it_is_known() -> None:
         len(chunk.audio) for chunk in line.stage.of(ResponseAudio) if chunk.turn_id == spoken[0].turn_id
     )
     assert sent == 2 * len(tts.render("The garden is yours.", tts.AGENT_VOICE))
+
+
+def test_conversation_runs_until_goodbye() -> None:
+    """An agent made by REST says its own first message, answers, is interrupted, and ends when asked to."""
+    stage_line = ring(script=Talker(scenario=conversation()), opening=Opening(first_message="Good day."))
+    stage = stage_line.stage
+    stage_line.wait_for_the_end_of("Good day.")
+    stage_line.say("Tell me a story.")
+    stage_line.wait_for("Once upon a time")
+    stage_line.wait(2.0)
+    stage_line.say("I would like to speak to a human.")
+    stage_line.wait_for_the_end_of("There is nobody here")
+    stage_line.say("Thank you, goodbye.")
+    stage_line.wait_for_the_end_of("Goodbye")
+    assert finals(stage) == ["tell me a story", "i would like to speak to a human", "thank you goodbye"]
+    assert len(stage.of(Interruption)) == 1
+    assert stage.notes.extracted == {"topic": "goodbye"}
+    assert stage.notes.tags == ["wants a human"]
+    assert stage.exits == [None]
+
+
+@pytest.mark.parametrize("hearing", ["vad", "energy"])
+def test_barge_in_comes_soon_after_the_callers_first_sound(hearing: Hearing) -> None:
+    """By the detector and by loudness alone, the agent stops within 300 ms, and not for silence."""
+    line = ring(script=Talker(hearing=hearing))
+    stage = line.stage
+    line.wait_for("Hello")
+    line.wait(1.0)
+    assert stage.of(Interruption) == []
+    spoke_at = stage.now
+    line.say("Excuse me, I would like to book a table.")
+    [cut_at] = stage.times_of(Interruption)
+    assert 0.1 < cut_at - spoke_at < 0.3
+
+
+def test_booking_is_on_record() -> None:
+    """What the caller asked for is extracted, and the call has the tag of its step."""
+    stage = book_a_table(ring())
+    assert stage.notes.extracted == {"people": 4, "time": "19:30", "topic": "parking"}
+    assert stage.notes.tags == ["booking"]
+
+
+def test_without_the_extra_the_same_scenario_is_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deaf to words, the agent takes what it expects, calls its tool, is interrupted and says goodbye."""
+    monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
+    line = Line(Rehearsal(Talker()).start(), level_db=0.0, noise_dbfs=-90.0, seed=1)
+    stage = book_a_table(line)
+    assert finals(stage) == [
+        "i would like to book a table",
+        "for four people",
+        "at seven thirty",
+        "do you have parking",
+        "no thank you goodbye",
+    ]
+    assert len(stage.of(Interruption)) == 1
+    assert stage.notes.extracted["people"] == 4
+    texts = [text.text for text in stage.of(ResponseText) if text.is_final]
+    assert texts[0] == "Hello, this is Vatel Bistro. How can I help you?"
+    assert texts[-1] == "See you tonight. Goodbye!"
+    assert stage.exits == [None]

@@ -99,3 +99,27 @@ def test_no_order_of_events_lets_a_token_in_twice(steps: list[tuple[str, float]]
                 opened.add(token)
                 granted += 1
     assert granted == len(opened) <= len(minted)
+
+
+def test_claims_hold_what_the_session_is_to_have() -> None:
+    """Version, chat and overrides are written down; what was not asked for is not there."""
+    opening = Opening("Hi", "Be brief.", (("city", "Lyon"),))
+    full = Grant(AGENT, ("voice",), opening, "org", "version", "chat").claims
+    assert full["version_id"] == "version"
+    assert full["organization_id"] == "org"
+    assert full["parameters"] == {
+        "chat_id": "chat",
+        "first_message": "Hi",
+        "prompt": "Be brief.",
+        "variables": {"city": "Lyon"},
+    }
+    plain = Grant(AGENT).claims
+    assert plain["parameters"] == {}
+    assert "version_id" not in plain
+
+
+def test_any_claims_can_be_signed() -> None:
+    """As for a media server: three parts, the same for the same claims and secret."""
+    signed = tokens().sign({"sub": "caller"})
+    assert signed.count(".") == 2
+    assert signed == tokens().sign({"sub": "caller"}) != Tokens(b"other").sign({"sub": "caller"})
