@@ -42,6 +42,12 @@ _NAMED = re.compile(
 _LEAST_SECRET = 6
 
 
+class Cleared(str):
+    """Text that has no values in it by construction: known secrets are masked, shapes are not looked for."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Redactor:
     """Cleans values for the log; lives as long as the process. `secrets` are masked wherever they appear."""
@@ -76,6 +82,8 @@ class Redactor:
                 return value if abs(value) < _LARGEST_INT else "<huge int>"
             case float():
                 return value if math.isfinite(value) else str(value)
+            case Cleared():
+                return self._cleared(value)
             case str():
                 return self.text(value)
             case bytes() | bytearray() | memoryview():
@@ -100,6 +108,11 @@ class Redactor:
         # A megabyte must not cost a megabyte of matching; the cut may split a secret, so its end is dropped.
         masked = self._mask(text[: MOST_CHARACTERS + 2 * _MARGIN])[:-_MARGIN]
         return f"{escape(masked[:MOST_CHARACTERS])}… ({len(text)} characters)"
+
+    def _cleared(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return escape(text[:MOST_CHARACTERS])
 
     def trace(self, text: str) -> str:
         """Return a traceback's end, its lines marked so that none can pass for a line of the log."""

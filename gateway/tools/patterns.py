@@ -64,7 +64,7 @@ def _read(source: str) -> Any:
     if len(source) > _LONGEST:
         return f"is longer than {_LONGEST} characters; write a shorter pattern"
     try:
-        pattern = re2.compile(source.encode("utf-8", "replace"), _options())
+        pattern = re2.compile(source.encode("utf-8", "surrogatepass"), _options())
     except re2.error as error:
         # Not all that it says: the rest repeats a part of the pattern.
         cause = error.args[0].decode("utf-8", "replace").partition(":")[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.errors import ConfigError
 from gateway.telemetry.log import get_logger
+from gateway.telemetry.redact import Cleared
 from gateway.tools.catalog import Catalog
 from gateway.tools.groups import task_group
 from gateway.tools.loading import Stamp, stamp
@@ -60,7 +61,13 @@ class Reloader:
         try:
             catalog = await asyncio.to_thread(self._load)
         except ConfigError as error:
-            log.error("tools_refused", path=str(self._path), faults=str(error).split("\n"))
+            # Beside the loop: a file may have any number of faults.
+            await asyncio.to_thread(self._refuse, str(error).split("\n"))
             return
         self._use(catalog)
         log.info("tools_loaded", path=str(self._path), tools=len(catalog.tools))
+
+    def _refuse(self, faults: list[str]) -> None:
+        for fault in faults:
+            log.error("tools_fault", fault=Cleared(fault))
+        log.error("tools_refused", path=str(self._path), faults=len(faults))

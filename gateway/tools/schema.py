@@ -181,7 +181,8 @@ def _rank(error: ValidationError) -> tuple[bool, list[str]]:
 def _meta_fault(error: ValidationError) -> str:
     if error.absolute_path and error.absolute_path[-1] == "type":
         return f"is no type; write one, or a list, of {', '.join(TYPES)}"
-    return f"is not what JSON Schema wants here: {error.message}"
+    # Not the library's own message: it repeats the value.
+    return f"is not what JSON Schema wants here ({error.validator}: {error.validator_value})"
 
 
 def _check_references(schema: Mapping[str, Any], faults: Faults) -> None:

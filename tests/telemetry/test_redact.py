@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.telemetry.redact import MASK, MOST_CHARACTERS, MOST_TRACE_CHARACTERS, Redactor, escape
+from gateway.telemetry.redact import (
+    MASK,
+    MOST_CHARACTERS,
+    MOST_TRACE_CHARACTERS,
+    Cleared,
+    Redactor,
+    escape,
+)
 
 SECRET = "canary+0123/456789"
 REDACTOR = Redactor.of([SECRET])
@@ -207,3 +214,12 @@ def test_any_text_becomes_one_printable_line_without_the_secret(before: str, aft
 
     assert clean.isprintable()
     assert SECRET not in clean
+
+
+def test_cleared_text_keeps_its_words() -> None:
+    """Text without values is not searched for shapes; known secrets are masked all the same."""
+    redactor = Redactor.of(["canary-1"])
+
+    assert redactor.value(Cleared("auth.token: is missing")) == "auth.token: is missing"
+    assert redactor.value(Cleared("a\ncanary-1")) == f"a\\n{MASK}"
+    assert redactor.pair("token", Cleared("canary-2")) == MASK

@@ -1,13 +1,14 @@
 """Sensitive values, and where they must not turn up."""
 
 import json
+from time import perf_counter
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.tools.masking import MASK, Mask
+from gateway.tools.masking import MASK, MOST_KEPT, Mask
 
 MASKED = Mask.of(["card.number", "PIN", "name"])
 ARGUMENTS: dict[str, object] = {
@@ -91,7 +92,15 @@ def test_json_is_masked_by_names_as_well(text: str, kept: object) -> None:
         (' {"a":1}\n', ' {"a":1}\n'),
         ('{"a":"1234","a":"x"}', f'{{"a":"{MASK}","a":"x"}}'),
         ('{"pin": "open', f'{{"pin": "{MASK}"'),
-        ('told: {"pin":5,"name" : [1, 2]}', f'told: {{"pin":"{MASK}","name" : "{MASK}", 2]}}'),
+        ('told: {"pin":5,"name" : [1, 2]}', f'told: {{"pin":"{MASK}","name" : "{MASK}"}}'),
+        ('{"pin": {"x": [{"y": "}"}, 1], "z', f'{{"pin": "{MASK}"'),
+        ('{"p\\u0069n": "a\\\\", "b": 1}', f'{{"p\\u0069n": "{MASK}", "b": 1}}'),
+        ('{"pin":}', '{"pin":}'),
+        ('{"pin": ', '{"pin": '),
+        ('{"pin": "\\', f'{{"pin": "{MASK}"'),
+        ("[5, 12 34", f'[5, "{MASK}"'),
+        ('[5, 91234 "x"', f'[5, "{MASK}" "x"'),
+        ('["Zo\\u00eb \\"Q\\" Smi', '["Zo\\u00eb \\"Q\\" Smi'),
         ("[" * 5_000, "[" * 5_000),
         ("[1", "[1"),
     ],
@@ -166,3 +175,65 @@ def test_masked_arguments_keep_their_shape(arguments: dict[str, object]) -> None
     assert masked.keys() == arguments.keys()
     assert ("a" not in arguments) or masked["a"] == MASK
     assert Mask.of(["zzz"]).arguments(arguments) == arguments
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 9_000, "1234 " * 5_000, '{"pin": 5, "a": [' + '"1234", ' * 9_000, "\\" * 9_000]
+)
+def test_kept_text_is_bounded_and_says_what_was_cut(text: str) -> None:
+    """Records hold at most 8,192 characters of an answer, masks and the mark included."""
+    kept = MASKED.kept(text, ARGUMENTS)
+
+    assert len(kept) <= MOST_KEPT
+    assert kept.endswith(" characters cut)")
+    assert "1234" not in kept
+
+
+@pytest.mark.parametrize("secret", ["canary-0123456789", "4242 4242-4242 4242", 'a"é\\n' * 20])
+@pytest.mark.parametrize("spelled", [str, json.dumps, lambda text: json.dumps(json.dumps(text))])
+def test_no_half_of_a_value_is_kept_at_the_border(secret: str, spelled: Any) -> None:
+    """Wherever a value lies at the border, neither it nor its beginning is kept."""
+    written = spelled(secret).strip('"\\')
+    for before in range(MOST_KEPT - 400, MOST_KEPT + 10):
+        text = "." * before + written + "." * 9_000
+        for kept in (
+            Mask.of(["a"]).kept(text, {"a": secret}),
+            Mask.of(()).kept(text, {}, [secret]),
+        ):
+            assert written[:4] not in kept
+
+
+def test_secrets_are_masked_without_names() -> None:
+    """A secret of the file that an endpoint sends back is masked for every tool, and for none."""
+    kept = Mask.of(()).kept('{"headers": {"X-Key": "k3y-canary"}, "pin": 1}', {"pin": 1}, ["k3y-canary"])
+
+    assert kept == f'{{"headers": {{"X-Key": "{MASK}"}}, "pin": 1}}'
+    assert Mask.of(()).kept("as it is", {"a": "as it is"}) == "as it is"
+
+
+def test_a_value_too_long_to_be_looked_for_masks_all() -> None:
+    """Where the search would be a burden for the calls, nothing is kept."""
+    assert Mask.of(["a"]).kept("short", {"a": "x" * 5_000}) == MASK
+    assert Mask.of(["a"]).kept("short", {"a": [f"v{n}" for n in range(1_000)]}) == MASK
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([{"id": n, "name": f"Guest {n}", "note": 'a "q"\n', "pin": 5} for n in range(16_000)]),
+        "[" + "1234," * 200_000,
+        '{"pin": ' * 120_000,
+        "\\n" * 500_000,
+        '"' * 1_000_000,
+        '"pin"' + " " * 1_000_000,
+    ],
+)
+def test_a_megabyte_holds_up_no_call(text: str) -> None:
+    """What is kept costs a few milliseconds however long the text is."""
+    began_at = perf_counter()
+    MASKED.kept(text, ARGUMENTS, ["k3y-canary"])
+    kept_at = perf_counter()
+    MASKED.text(text, ARGUMENTS)
+
+    assert kept_at - began_at < 0.04
+    assert perf_counter() - kept_at < 4.0

@@ -1,13 +1,18 @@
 """A toolbox kept equal to its file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from gateway.telemetry.log import configure
 from gateway.tools import reloading
 from gateway.tools.catalog import Catalog
 from gateway.tools.loading import load
@@ -22,6 +27,20 @@ BROKEN = '[[tools]]\nname = "book"\n[[tools]]\nname = "cancel"\nurl = "ftp://exa
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait a second between two looks."""
     monkeypatch.setattr(reloading, "_LOOK_EVERY_S", 0.005)
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """Collect what the process logs, and leave its logging as it was found."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    out = io.StringIO()
+    configure("info", "json", stream=out)
+    yield out
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
 
 
 @asynccontextmanager
@@ -69,8 +88,29 @@ async def test_broken_file_changes_nothing_and_says_why(tmp_path: Path) -> None:
 
     (refused,) = [line for line in lines if line["event"] == "tools_refused"]
     assert broken == []
-    assert len(refused["faults"]) >= 2
-    assert "ftp" in str(refused["faults"])
+    told = [line["fault"] for line in lines if line["event"] == "tools_fault"]
+    assert refused["faults"] == len(told) >= 2
+    assert any("https" in fault for fault in told)
+
+
+async def test_faults_are_readable_in_the_log(tmp_path: Path, logged: io.StringIO) -> None:
+    """Each has a line of its own, with nothing masked, however many there are."""
+    path = tmp_path / "tools.toml"
+    path.write_text(GOOD)
+    auth = 'auth = { type = "bearer", token = "${NOT_SET}" }\n'
+    tools = [f'[[tools]]\nname = "t{n}"\nurl = "https://example.com"\n{auth}' for n in range(60)]
+    async with watching(path):
+        await asyncio.sleep(0.02)
+        path.write_text("".join(tools))
+        await until(lambda: "tools_refused" in logged.getvalue())
+
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    told = [line["fault"] for line in lines if line["event"] == "tools_fault"]
+    assert len(told) == 60
+    assert told[59] == (
+        f'{path}: tools[59] "t59": auth.token: the environment variable NOT_SET is not set; '
+        "set it, or use ${file:/path}"
+    )
 
 
 async def test_file_that_is_gone_changes_nothing(tmp_path: Path) -> None:
