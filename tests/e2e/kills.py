@@ -169,11 +169,12 @@ class Campaign:
     patience_s: float
     reports: list[tuple[CallReport, float]] = field(default_factory=list)
 
-    async def node(self) -> tuple[asyncio.subprocess.Process, str]:
-        """Start a gateway; return it, and its address."""
+    async def node(self, *before: str) -> tuple[asyncio.subprocess.Process, str]:
+        """Start a gateway, with words before its command line; return it, and its address."""
         port = free_port()
         environment = _environment(port, self.sandbox, self.simulator, self.folder, self.settings)
-        process = await self.stack.enter_async_context(_python(self.program, environment))
+        words = (*before, sys.executable, *self.program, "serve")
+        process = await self.stack.enter_async_context(_command(words, environment))
         async with asyncio.timeout(_STARTS_WITHIN_S):
             assert process.stderr is not None
             async for line in process.stderr:
@@ -327,12 +328,12 @@ async def furnish(database: Database, sandbox: Sandbox) -> None:
 
 
 @asynccontextmanager
-async def _python(
-    program: tuple[str, ...], environment: dict[str, str]
+async def _command(
+    words: tuple[str, ...], environment: dict[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *program, "serve"),
+        *words,
         cwd=ROOT,
         env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
         stdout=asyncio.subprocess.DEVNULL,
