@@ -34,7 +34,7 @@ from gateway.telemetry.log import get_logger
 log = get_logger(__name__)
 
 _BATCH_EVERY_S = 0.4
-_OPEN_WITHIN_S = 4.0
+_OPEN_WITHIN_S = 2.0
 _RENEW_AGAIN_S = 1.0
 _STREAM_WITHIN_S = 90.0  # longer than any stream token lives
 _LAST_WORDS_S = 5.0
