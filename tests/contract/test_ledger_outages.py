@@ -1,6 +1,7 @@
 """A ledger on a real PostgreSQL that hangs: live calls lose nothing, new ones are refused in time."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tests.ledger.bookkeeping import ENDED, JOINED, at_work, ending_of, said, un
 from tests.tenants import HUNG_UP, new_call, tenant
 
 CALLS = 5
-REFUSED_WITHIN_S = 5.0  # Twilio's webhook has to be answered by then
+REFUSED_WITHIN_S = 3.0  # and Twilio's webhook is answered within 5
 
 
 @pytest.fixture
@@ -35,6 +36,9 @@ def tell(server: PostgresServer, number: signal.Signals) -> None:
         os.kill(process, number)
 
 
+# The drivers drop sockets of a server that does not answer; they are picked up here, not in another test.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.timeout(60)
 async def test_database_that_hangs_costs_live_calls_nothing(own_postgres: PostgresServer) -> None:
     """What happens meanwhile is stored when it answers again, once and in order; a new call is refused."""
@@ -69,3 +73,4 @@ async def test_database_that_hangs_costs_live_calls_nothing(own_postgres: Postgr
             assert len(transcript_of(stored)) == 20
             assert ending_of(await office.row(call)) == HUNG_UP
     await database.close()
+    gc.collect()

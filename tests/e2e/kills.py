@@ -15,7 +15,7 @@ import random
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -273,23 +273,21 @@ def _judge_audio(verdict: Verdict, row: Any, report: CallReport, recording: Any)
 
 @asynccontextmanager
 async def campaign(
-    seed: int, *, engine: str = "sqlite", hasty: bool = True
+    seed: int, *, postgres_url: str = "", hasty: bool = True
 ) -> AsyncIterator[tuple[Campaign, Database]]:
     """Prepare a campaign; all that it starts is gone at the end.
 
     Args:
-        engine: of the database.
+        postgres_url: of a migrated database; without one a SQLite file is made.
         hasty: whether leases are short.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         valkey: Valkey = stack.enter_context(running())
-        url = f"sqlite:///{folder / 'gateway.db'}"
-        if engine == "postgresql":
-            url = await stack.enter_context(postgres_server()).create()
+        url = postgres_url or f"sqlite:///{folder / 'gateway.db'}"
         database = Database.open(url)
         stack.push_async_callback(database.close)
-        if engine == "sqlite":
+        if not postgres_url:
             await migrate(database)
         sandbox = Sandbox()
         sandbox.add(AGENT, chatter())
@@ -353,9 +351,9 @@ async def _drain(stream: asyncio.StreamReader) -> None:
             sys.stderr.buffer.write(line)
 
 
-async def run(points: int, seed: int, *, engine: str = "sqlite", hasty: bool = True) -> Verdict:
+async def run(points: int, seed: int, *, postgres_url: str = "", hasty: bool = True) -> Verdict:
     """Kill so many nodes; return what became of their calls."""
-    async with campaign(seed, engine=engine, hasty=hasty) as (now, database):
+    async with campaign(seed, postgres_url=postgres_url, hasty=hasty) as (now, database):
         serving = await now.node()
         for _ in range(points):
             async with asyncio.TaskGroup() as group:
@@ -374,7 +372,11 @@ def main() -> int:
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--patient", action="store_true", help="leases as in production: 15 s")
     wish = parser.parse_args()
-    verdict = asyncio.run(run(wish.points, wish.seed, engine=wish.engine, hasty=not wish.patient))
+    with ExitStack() as stack:
+        url = ""
+        if wish.engine == "postgresql":
+            url = asyncio.run(stack.enter_context(postgres_server()).create())
+        verdict = asyncio.run(run(wish.points, wish.seed, postgres_url=url, hasty=not wish.patient))
     print(verdict)  # noqa: T201 - a command's own voice
     return 1 if verdict.faults else 0
 
