@@ -29,6 +29,8 @@ from gateway.sandbox.scripted import ToolUser
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.stage import Script
 from gateway.settings import Settings
+from gateway.storage.calls import Calls
+from gateway.storage.database import Database
 from gateway.telemetry import log
 from gateway.twilio import messages as twilio
 from gateway.vatel.messages import Argument
@@ -507,3 +509,45 @@ async def test_stop_without_calls_is_at_once() -> None:
     assert [entry["event"] for entry in logs] == ["serving", "draining", "stopped"]
     assert TOKEN not in str(logs)
     assert place.sandbox.api_key not in str(logs)
+
+
+async def test_first_start_shows_its_key_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first start prints a key that works, to standard output and no log; the second prints nothing."""
+    async with town() as place:
+        settings = place.settings("silent", calls={"drain_grace_s": 0.0})
+        told: list[str] = []
+        key = ""
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(2):
+                async with process(place, settings):
+                    told.append(capsys.readouterr().out)
+                    key = told[0].split()[-1]
+                    headers = {"Authorization": f"Bearer {key}"}
+                    url = f"{place.public_url}/api/v1/agents"
+                    async with place.http.get(url, headers=headers) as answer:
+                        assert answer.status == 200
+                    kill(signal.SIGINT)
+
+    assert told[0].startswith("first start: the API key of Default, shown this once: va_")
+    assert told[1] == ""
+    assert key not in str(logs)
+
+
+async def test_call_is_kept() -> None:
+    """A call has a row before Twilio is answered, and its end is in the database when serving is over."""
+    async with town(brief=ToolUser(call_after_s=0.0)) as place:
+        settings = place.settings("brief")
+        async with serving(settings, place.listener) as gateway:
+            async with place.call() as line:
+                database = Database.open(settings.database.effective_url)
+                ringing = await Calls(database).find_by_sid(call_sid())
+                await listen(line)
+            assert gateway.first is not None
+        kept = await Calls(database).find_by_sid(call_sid())
+        await database.close()
+
+    assert ringing is not None
+    assert ringing.live
+    assert kept is not None
+    assert (kept.status, kept.reason) == ("completed", "agent_ended")
+    assert kept.id == ringing.id

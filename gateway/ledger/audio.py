@@ -77,7 +77,13 @@ class Audio:
         """End the recording of a stream, if there is one."""
         recorder = self._streams.pop(call_id, None)
         if recorder is not None:
-            self._do(call_id, self._recordings.end(recorder, self._now()))
+            self._do(call_id, self._end(recorder))
+
+    async def _end(self, recorder: Recorder) -> None:
+        await self._recordings.end(recorder, self._now())
+        if recorder.truncated:  # said now: no WAV may be made while the disk is full
+            cut = partial(self._rows.update, recorder.recording_id, truncated=recorder.truncated)
+            await self._insist(cut)
 
     def call_over(self, call_id: str) -> None:
         """Make the WAV of a call that is over, if it was recorded."""
@@ -112,12 +118,11 @@ class Audio:
             "location": finished.name,
             "size_bytes": finished.size_bytes,
             "duration_ms": finished.duration_ms,
-            "truncated": finished.truncated or ("slow_disk" if finished.dropped_ms else None),
             "finished_at": finished_at,
             "expires_at": None if self._keep is None else finished_at + self._keep,
         }
-        if finished.recovered:
-            del values["truncated"]  # what the row says of it, if anything, is better known
+        if finished.dropped_ms and not finished.truncated:
+            values["truncated"] = "slow_disk"
         if await self._rows.update(finished.recording_id, **values) is None:
             owner = await self._owner(finished.recording_id)
             if owner is not None:  # killed before its row was there

@@ -8,7 +8,6 @@ another one, or by the same when it is back.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.bridge.registry import Registry
@@ -16,6 +15,7 @@ from gateway.cluster.interface import LEASE_S, RENEW_S, Cluster
 from gateway.errors import GatewayError, StorageError
 from gateway.journal import Journal
 from gateway.ledger.audio import Audio
+from gateway.ledger.booking import Booking
 from gateway.ledger.carrier import Carrier
 from gateway.ledger.held import Held
 from gateway.ledger.orders import Orders
@@ -34,7 +34,6 @@ from gateway.telemetry.log import get_logger
 log = get_logger(__name__)
 
 _BATCH_EVERY_S = 0.4
-_OPEN_WITHIN_S = 4.0
 _RENEW_AGAIN_S = 1.0
 _STREAM_WITHIN_S = 90.0  # longer than any stream token lives
 _LAST_WORDS_S = 5.0
@@ -71,12 +70,17 @@ class Ledger:
     ) -> None:
         self._calls = Calls(database)
         self._leases = CallLeases(database, cluster.node, LEASE_S)
-        self._node = cluster.node
         self._journal = journal
         self._now = now
         self._held: dict[str, Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
+        self._booking = Booking(
+            *(database, cluster.node, self._leases, LEASE_S),
+            held=self._held,
+            hold=lambda call: self._hold(_info(call)).holds(call.fence),
+            spawn=self._spawn,
+        )
         self._orders = Orders(cluster.commands, registry)
         self._writer = Writer(database, self._leases, cluster.events, self._over)
         self._recovery = Recovery(
@@ -139,20 +143,7 @@ class Ledger:
         Raises:
             StorageError: it is not booked: do not take the call.
         """
-        try:
-            async with asyncio.timeout(_OPEN_WITHIN_S):
-                new = replace(call, node=self._node)
-                booked = await self._calls.begin(new, hold_s=LEASE_S)
-                if booked.id in self._held or not booked.live:
-                    return booked
-                mine = booked.node == self._node and booked.fence == 1
-                taken = booked if mine else await self._leases.take(booked.id)
-        except TimeoutError:
-            raise StorageError("the database does not answer in time", reason="busy") from None
-        if taken is None:
-            return booked
-        self._hold(_info(taken)).holds(taken.fence)
-        return taken
+        return await self._booking.open(call)
 
     def _hold(self, call: CallInfo) -> Held:
         held = self._held.get(call.call_id)
@@ -228,9 +219,9 @@ class Ledger:
                 self._over(held)  # its lease expires, and the carrier is asked what became of it
         mine = [held for held in self._held.values() if held.fence is not None]
         if mine and await self._leases.renew([held.call.call_id for held in mine]) < len(mine):
-            await self._look_through(mine)
+            await self._let_go_of_ended(mine)
 
-    async def _look_through(self, mine: list[Held]) -> None:
+    async def _let_go_of_ended(self, mine: list[Held]) -> None:
         """Let go of calls that are over without a stream: their last one told, or one that never came."""
         for held in mine:
             if held.streamed or len(held.page):

@@ -15,7 +15,7 @@ import random
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -169,11 +169,12 @@ class Campaign:
     patience_s: float
     reports: list[tuple[CallReport, float]] = field(default_factory=list)
 
-    async def node(self) -> tuple[asyncio.subprocess.Process, str]:
-        """Start a gateway; return it, and its address."""
+    async def node(self, *before: str) -> tuple[asyncio.subprocess.Process, str]:
+        """Start a gateway, with words before its command line; return it, and its address."""
         port = free_port()
         environment = _environment(port, self.sandbox, self.simulator, self.folder, self.settings)
-        process = await self.stack.enter_async_context(_python(self.program, environment))
+        words = (*before, sys.executable, *self.program, "serve")
+        process = await self.stack.enter_async_context(_command(words, environment))
         async with asyncio.timeout(_STARTS_WITHIN_S):
             assert process.stderr is not None
             async for line in process.stderr:
@@ -272,23 +273,21 @@ def _judge_audio(verdict: Verdict, row: Any, report: CallReport, recording: Any)
 
 @asynccontextmanager
 async def campaign(
-    seed: int, *, engine: str = "sqlite", hasty: bool = True
+    seed: int, *, postgres_url: str = "", hasty: bool = True
 ) -> AsyncIterator[tuple[Campaign, Database]]:
     """Prepare a campaign; all that it starts is gone at the end.
 
     Args:
-        engine: of the database.
+        postgres_url: of a migrated database; without one a SQLite file is made.
         hasty: whether leases are short.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         valkey: Valkey = stack.enter_context(running())
-        url = f"sqlite:///{folder / 'gateway.db'}"
-        if engine == "postgresql":
-            url = await stack.enter_context(postgres_server()).create()
+        url = postgres_url or f"sqlite:///{folder / 'gateway.db'}"
         database = Database.open(url)
         stack.push_async_callback(database.close)
-        if engine == "sqlite":
+        if not postgres_url:
             await migrate(database)
         sandbox = Sandbox()
         sandbox.add(AGENT, chatter())
@@ -327,12 +326,12 @@ async def furnish(database: Database, sandbox: Sandbox) -> None:
 
 
 @asynccontextmanager
-async def _python(
-    program: tuple[str, ...], environment: dict[str, str]
+async def _command(
+    words: tuple[str, ...], environment: dict[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *program, "serve"),
+        *words,
         cwd=ROOT,
         env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
         stdout=asyncio.subprocess.DEVNULL,
@@ -352,9 +351,9 @@ async def _drain(stream: asyncio.StreamReader) -> None:
             sys.stderr.buffer.write(line)
 
 
-async def run(points: int, seed: int, *, engine: str = "sqlite", hasty: bool = True) -> Verdict:
+async def run(points: int, seed: int, *, postgres_url: str = "", hasty: bool = True) -> Verdict:
     """Kill so many nodes; return what became of their calls."""
-    async with campaign(seed, engine=engine, hasty=hasty) as (now, database):
+    async with campaign(seed, postgres_url=postgres_url, hasty=hasty) as (now, database):
         serving = await now.node()
         for _ in range(points):
             async with asyncio.TaskGroup() as group:
@@ -373,7 +372,11 @@ def main() -> int:
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--patient", action="store_true", help="leases as in production: 15 s")
     wish = parser.parse_args()
-    verdict = asyncio.run(run(wish.points, wish.seed, engine=wish.engine, hasty=not wish.patient))
+    with ExitStack() as stack:
+        url = ""
+        if wish.engine == "postgresql":
+            url = asyncio.run(stack.enter_context(postgres_server()).create())
+        verdict = asyncio.run(run(wish.points, wish.seed, postgres_url=url, hasty=not wish.patient))
     print(verdict)  # noqa: T201 - a command's own voice
     return 1 if verdict.faults else 0
 
