@@ -154,7 +154,7 @@ async def test_row_decides_how_the_call_ended(acme: Tenant) -> None:
 
 
 async def test_watchers_come_and_go_and_all_are_told_the_same(acme: Tenant) -> None:
-    """Five hundred watchers that join and leave at random: each stayer has the whole transcript, in order, once."""
+    """Five hundred watchers join and leave at random: each who stays is told everything, in order, once."""
     chance = random.Random(5)
     async with live_room(acme) as room:
         call = await acme.talk()
