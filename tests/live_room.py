@@ -157,7 +157,8 @@ async def live_room(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with aiohttp.ClientSession() as http, at_work(live.run):
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as http, at_work(live.run):
             yield LiveRoom(tenant, live, cluster, http, url, key, text)
     finally:
         live.dismiss()

@@ -88,6 +88,19 @@ async def test_database_that_cannot_be_used(tmp_path: Path) -> None:
         await opened(settings(tmp_path, database={"url": f"sqlite:///{tmp_path}/file/gateway.db"}))
 
 
+async def test_database_is_nobody_else_s_to_read(tmp_path: Path) -> None:
+    """What callers said is in a file that is ours alone, as are those that SQLite puts beside it."""
+    async with foundations(settings(tmp_path), lambda: 0.0):
+        modes = {file.name: file.stat().st_mode & 0o777 for file in database_files(tmp_path)}
+
+    assert modes == dict.fromkeys(["gateway.db", "gateway.db-shm", "gateway.db-wal"], 0o600)
+
+
+def database_files(folder: Path) -> list[Path]:
+    """Return the database's files, in order."""
+    return sorted(folder.glob("gateway.db*"))
+
+
 async def test_old_schema_is_told_with_the_command_to_give(postgres: PostgresServer, tmp_path: Path) -> None:
     """A PostgreSQL is migrated by whoever runs it, never by the way."""
     url = await postgres.create("template0")

@@ -84,12 +84,12 @@ def test_piece_that_was_not_taken_is_not_recorded() -> None:
 
 
 def test_frame_of_the_caller_s_is_recorded_by_its_stamp() -> None:
-    """With the time when it came, half a frame later."""
+    """With the time when it came, a frame later."""
     recorder = Recorder("r", 0.0)
     out, _ = line(recorder)
     out.heard(twilio.Media(STREAM_SID, 2, 1, 120, b"\x22" * 160), 7.0)
 
-    assert recorder._frames == [(b"\x22" * 160, 120, 7.01)]
+    assert recorder._frames == [(b"\x22" * 160, 120, 7.02)]
 
 
 def test_line_without_a_recorder_sends_the_same() -> None:

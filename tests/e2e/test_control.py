@@ -22,6 +22,7 @@ from tests.live_room import statuses, texts, to_the_end
 
 GREETING = "Good morning, this is the front desk."
 WISH = "I would like a room."
+CALLEE = "+15005550009"
 TALK = Acts(
     (
         (0.1, speak("hello", tone(500.0, 0.8), GREETING)),
@@ -192,3 +193,36 @@ async def default_agent(place: Town) -> None:
 def test_number_that_nobody_has_named_is_answered_by_the_agent_of_the_settings() -> None:
     """A gateway without agents of its own takes calls as ever, and keeps them."""
     in_town(default_agent)
+
+
+async def placed_by_the_office(place: Town) -> None:
+    """Place a call by the API, and one that waits for its time."""
+    place.simulator.callee = SilentCaller(1.5)
+    async with office(place.url, first_key(place)) as desk:
+        wanted = {"name": "Desk", "system_prompt": "Speak to {{name}}.", "starting_message": "Hi {{name}}!"}
+        agent = await desk.ask("POST", "/agents", wanted, 201)
+        task = {"agent_id": agent["id"], "name": "Call", "to_number": CALLEE, "context_data": {"name": "Ada"}}
+        now = (await desk.ask("POST", "/tasks", task, 201))["id"]
+        executed = await desk.ask("POST", f"/tasks/{now}/execute")
+        due = task | {"scheduled_at": "2020-01-01T00:00:00Z"}
+        later = (await desk.ask("POST", "/tasks", due, 201))["id"]
+        done = [await desk.until(f"/tasks/{one}", is_done) for one in (now, later)]
+        over = await desk.ended(executed["call_id"])
+        refused = await desk.ask("POST", f"/tasks/{now}/execute", status=400)
+
+    assert [one["status"] for one in done] == ["completed"] * 2
+    assert done[0]["call_id"] == executed["call_id"] != done[1]["call_id"]
+    assert (over["direction"], over["to_number"], over["status"]) == ("outbound", CALLEE, "completed")
+    assert over["transcript"][0]["text"] == GREETING
+    assert refused["reason"] == "not_pending"
+    assert {record.opening.first_message for record in place.sandbox.records} == {"Hi Ada!"}
+
+
+def is_done(task: dict[str, Any]) -> bool:
+    """Tell whether a task has been carried out."""
+    return task["status"] in ("completed", "failed")
+
+
+def test_tasks_are_carried_out() -> None:
+    """A task that is executed and one that is due: each is one call, filled with what it was given."""
+    in_town(placed_by_the_office, **{"outbound.from_number": GATEWAY_NUMBER})
