@@ -31,7 +31,6 @@ log = get_logger(__name__)
 Work = Callable[[], Awaitable[None]]
 
 _START_AGAIN_S = 1.0
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,6 @@ async def foundations(settings: Settings, now: Callable[[], float]) -> AsyncIter
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every step, and so would each start
     cluster, recordings = _cluster(settings), _recordings(settings.recordings, now)
-    _make_private(settings.database.effective_url)
     database = Database.open(settings.database.effective_url)
     try:
         await prepare(database)
@@ -71,13 +69,6 @@ async def foundations(settings: Settings, now: Callable[[], float]) -> AsyncIter
             yield Foundations(database, cluster, recordings, first)
     finally:
         await database.close()
-
-
-def _make_private(url: str) -> None:
-    """Make a SQLite file that is not there yet, so that only we can read it; what SQLite adds is alike."""
-    if url.startswith(_SQLITE):
-        with suppress(OSError):  # told by the database, which names it better
-            Path(url.removeprefix(_SQLITE).partition("?")[0]).touch(mode=0o600)
 
 
 def _cluster(settings: Settings) -> Cluster:

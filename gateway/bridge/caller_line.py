@@ -8,11 +8,6 @@ from gateway.recording.tape import Recorder
 from gateway.twilio.messages import Media
 from gateway.twilio.protocol import MediaStream
 
-# A mark comes back up to a frame after what it marks was heard, and whether a frame of the caller's leaves
-# when its first or when its last sample was spoken is not documented: so counted, the two sides of a
-# recording are less than a frame apart either way.
-_FRAME_S = 0.020
-
 
 class Sends(Protocol):
     """What the line needs of its socket."""
@@ -48,7 +43,7 @@ class CallerLine:
     def heard(self, frame: Media, now: float) -> None:
         """Note a frame of the caller's."""
         if self._recorder is not None:
-            self._recorder.caller(frame.payload, frame.timestamp_ms, now + _FRAME_S)
+            self._recorder.caller(frame.payload, frame.timestamp_ms, now)
 
     def mark_returned(self, lag_s: float) -> None:
         """Note how late a mark came back."""

@@ -11,7 +11,8 @@ nothing was said stands silence. The rules:
   ``_JOIN_SAMPLES`` behind it, starts at that end.
 - An interruption takes from the right what was not heard by then.
 - Both sides meet as they do at the gateway: a frame counts as beginning when it arrives, a piece when the
-  clock has it begin. How long either is on its way to or from the phone nobody can tell from here.
+  clock has it begin. How long either is on its way to or from the phone nobody can tell from here, nor
+  whether a frame leaves when its first or when its last sample was spoken: they are at most a frame apart.
 - What comes after its time has left is dropped, and so is a frame from the future; both are counted.
 
 Time leaves ``_SETTLE_S`` after it was heard; while the caller's frames are held up on their way, only after

@@ -5,6 +5,7 @@ the last commit (WAL). ``synchronous=FULL``: what was acknowledged survives powe
 """
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -240,8 +241,9 @@ def _mapped() -> Iterator[None]:
         raise _refusal(error) from None
     except TimeoutError:
         raise StorageError("the database does not answer in time", reason="busy") from None
-    except OSError:
-        raise StorageError("the database cannot be reached", reason="unavailable") from None
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        raise StorageError(f"the database cannot be reached ({name})", reason="unavailable") from None
 
 
 def _refusal(error: sa.exc.DBAPIError) -> StorageError:

@@ -37,7 +37,7 @@ class Player:
         call_id = str(uuid4())
         recorder = self.recordings.begin(call_id, 1_000)
         for number in range(50 * seconds):
-            recorder.caller(bytes([number % 200]) * 160, 20 * number, 0.02 * (number + 1))
+            recorder.caller(bytes([number % 200]) * 160, 20 * number, 0.02 * number)
         await self.recordings._writer.carry_all()
         await self.recordings.end(recorder, float(seconds))
         assert await self.recordings.finish(call_id) is not None

@@ -47,6 +47,7 @@ class Phone:
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[str | CallerClosed] = asyncio.Queue()
         self._sequence = 1
+        self._chunks = 0
         self._marks: dict[str, asyncio.TimerHandle] = {}
         self._began_at = self._loop.time()
         self._played_until = 0.0
@@ -110,8 +111,8 @@ class Phone:
     def speak(self, payload: bytes = QUIET) -> None:
         """Send a frame of the caller's audio."""
         self._sequence += 1
-        chunk = self._sequence - 1
-        self.say(twilio.Media(STREAM_SID, self._sequence, chunk, 20 * chunk, payload))
+        self._chunks += 1
+        self.say(twilio.Media(STREAM_SID, self._sequence, self._chunks, 20 * self._chunks, payload))
 
     def press(self, digit: str) -> None:
         """Press a key."""

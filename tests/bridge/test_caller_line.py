@@ -89,7 +89,7 @@ def test_frame_of_the_caller_s_is_recorded_by_its_stamp() -> None:
     out, _ = line(recorder)
     out.heard(twilio.Media(STREAM_SID, 2, 1, 120, b"\x22" * 160), 7.0)
 
-    assert recorder._frames == [(b"\x22" * 160, 120, 7.02)]
+    assert recorder._frames == [(b"\x22" * 160, 120, 7.0)]
 
 
 def test_line_without_a_recorder_sends_the_same() -> None:
