@@ -75,7 +75,7 @@ def control_routes(plane: ControlPlane) -> list[web.RouteDef]:
     limiter = Limiter(plane.limits, plane.requests_per_key, plane.calls_per_key)
     operations = _operations(plane, guard, limiter)
     door = Door(guard, limiter, plane.now)
-    docs = Docs(openapi(operations, plane.version, guard.cookie))
+    docs = Docs(lambda: openapi(operations, plane.version, guard.cookie))
     return [*door.routes(operations), *docs.routes()]
 
 

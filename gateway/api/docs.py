@@ -1,7 +1,9 @@
 """The API's description: for programs (``/openapi.json``) and for people (``/docs``), all of it from here."""
 
+import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -26,12 +28,14 @@ class Docs:
     """Serves the description; lives as long as the process.
 
     Args:
-        description: see :func:`gateway.api.openapi.openapi`.
+        described: returns it (see :func:`gateway.api.openapi.openapi`). That takes 50 ms, so nobody waits for
+            it but who reads it first, and no call does.
     """
 
-    def __init__(self, description: dict[str, Any]) -> None:
-        self._json = json.dumps(description, ensure_ascii=False)
-        self._page = page(description)
+    def __init__(self, described: Callable[[], dict[str, Any]]) -> None:
+        self._described = cache(described)
+        self._json = cache(lambda: json.dumps(self._described(), ensure_ascii=False))
+        self._page = cache(lambda: page(self._described()))
 
     def routes(self) -> list[web.RouteDef]:
         """Return the two routes."""
@@ -39,12 +43,13 @@ class Docs:
 
     async def describe(self, request: web.Request) -> web.Response:
         """Answer with the OpenAPI document."""
-        return web.Response(text=self._json, content_type="application/json")
+        return web.Response(text=await asyncio.to_thread(self._json), content_type="application/json")
 
     async def show(self, request: web.Request) -> web.Response:
         """Answer with the page."""
         headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
-        return web.Response(text=self._page, content_type="text/html", charset="utf-8", headers=headers)
+        text = await asyncio.to_thread(self._page)
+        return web.Response(text=text, content_type="text/html", charset="utf-8", headers=headers)
 
 
 def page(description: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -215,6 +216,31 @@ class Plan:
     credentials: bool = True
 
 
+class _Works:
+    """Towns that are built at the same time: nobody moves in before all are done.
+
+    A gateway that starts takes the loop for longer than the cushion of one that has calls.
+    """
+
+    def __init__(self) -> None:
+        self._sites = 0
+        self._quiet = asyncio.Condition()
+
+    @asynccontextmanager
+    async def site(self) -> AsyncIterator[None]:
+        self._sites += 1
+        try:
+            yield
+        finally:
+            self._sites -= 1
+        async with self._quiet:
+            self._quiet.notify_all()
+            await self._quiet.wait_for(lambda: self._sites == 0)
+
+
+_works: WeakKeyDictionary[asyncio.AbstractEventLoop, _Works] = WeakKeyDictionary()
+
+
 @asynccontextmanager
 async def town(plan: Plan) -> AsyncIterator[Town]:
     """Build a town and, when all calls are over, pull it down; its chronicle goes on to the end."""
@@ -235,7 +261,8 @@ async def town(plan: Plan) -> AsyncIterator[Town]:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 loaded = settings.load(_values(plan, url, sandbox, simulator, folder), env={})
                 tools = None if plan.tools is None else catalog(**plan.tools)
-                gateway = await stack.enter_async_context(serving(loaded, listener, tools))
+                async with _works.setdefault(asyncio.get_running_loop(), _Works()).site():
+                    gateway = await stack.enter_async_context(serving(loaded, listener, tools))
                 watcher = watch.enter_context(gateway.journal.watch())
                 keeping = tasks.create_task(chronicle.keep(watcher))
                 kept = loaded.database.effective_url
