@@ -153,7 +153,7 @@ SCENES: Final[dict[str, Scene]] = {
 @pytest.fixture(scope="module")
 def calls() -> dict[str, Evidence]:
     """Every call of this module."""
-    return run_all({name: partial(play, scene) for name, scene in SCENES.items()}, stagger_s=0.05)
+    return run_all({name: partial(play, scene) for name, scene in SCENES.items()})
 
 
 def resumed_whole(report: CallReport, stream: int = 0) -> bool:

@@ -39,6 +39,7 @@ ACCOUNT_SID = "AC" + "e" * 32
 AUTH_TOKEN = "end-to-end-token-of-no-account"
 AGENT = "subject"
 _PATIENCE_S = 15.0
+_APART_S = 0.03
 
 StreamEnd = CallEnded | StreamLost
 
@@ -217,17 +218,21 @@ class Plan:
 
 
 class _Works:
-    """Towns that are built at the same time: nobody moves in before all are done.
+    """Towns that are built at the same time: nobody moves in before all are done, and then one by one.
 
-    A gateway that starts takes the loop for longer than the cushion of one that has calls.
+    A gateway that starts takes the loop for longer than the cushion of one that has calls, and so do many
+    calls that begin at once.
     """
 
     def __init__(self) -> None:
         self._sites = 0
+        self._moved_in = 0
         self._quiet = asyncio.Condition()
 
     @asynccontextmanager
     async def site(self) -> AsyncIterator[None]:
+        if self._sites == 0:
+            self._moved_in = 0
         self._sites += 1
         try:
             yield
@@ -236,6 +241,8 @@ class _Works:
         async with self._quiet:
             self._quiet.notify_all()
             await self._quiet.wait_for(lambda: self._sites == 0)
+        self._moved_in += 1
+        await asyncio.sleep(self._moved_in * _APART_S)
 
 
 _works: WeakKeyDictionary[asyncio.AbstractEventLoop, _Works] = WeakKeyDictionary()
