@@ -211,6 +211,13 @@ def test_secrets_are_masked_without_names() -> None:
     assert Mask.of(()).kept("as it is", {"a": "as it is"}) == "as it is"
 
 
+def test_value_that_runs_over_several_strings_takes_them_all() -> None:
+    """What is left of a text that is JSON is JSON, also where a value's own quotes end a string."""
+    kept = Mask.of(()).kept('["xa.first","by", 1]', {}, ['a.first","b'])
+
+    assert kept == f'["{MASK}", 1]'
+
+
 def test_a_value_too_long_to_be_looked_for_masks_all() -> None:
     """Where the search would be a burden for the calls, nothing is kept."""
     assert Mask.of(["a"]).kept("short", {"a": "x" * 5_000}) == MASK
