@@ -218,6 +218,12 @@ def test_value_that_runs_over_several_strings_takes_them_all() -> None:
     assert kept == f'["{MASK}", 1]'
 
 
+def test_values_that_overlap_are_one_mask() -> None:
+    """Values within each other, and values that share an end, leave nothing of either."""
+    assert Mask.of(()).kept("-abcdefghi-", {}, ["abcdef", "defghi", "bcde"]) == f"-{MASK}-"
+    assert Mask.of(()).kept('["abcdef", "abc defghi"]', {}, ['abcdef", "abc', "c defghi"]) == f'["{MASK}"]'
+
+
 def test_a_value_too_long_to_be_looked_for_masks_all() -> None:
     """Where the search would be a burden for the calls, nothing is kept."""
     assert Mask.of(["a"]).kept("short", {"a": "x" * 5_000}) == MASK
