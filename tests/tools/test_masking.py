@@ -248,5 +248,5 @@ def test_a_megabyte_holds_up_no_call(text: str) -> None:
     kept_at = perf_counter()
     MASKED.text(text, ARGUMENTS)
 
-    assert kept_at - began_at < 0.04
-    assert perf_counter() - kept_at < 4.0
+    assert kept_at - began_at < 0.5
+    assert perf_counter() - kept_at < 25.0
