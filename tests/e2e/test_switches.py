@@ -250,12 +250,15 @@ def test_agent_that_cannot_be_reached_is_apologised_for(calls: dict[str, Evidenc
 
 @pytest.mark.parametrize("code", [code for code in CODES if code not in NORMAL])
 def test_agent_that_leaves_oddly_is_replaced(calls: dict[str, Evidence], code: int) -> None:
-    """Whatever its close code, the caller hears the sentence broken off, and a second session's, whole."""
+    """Whatever its close code, the caller hears the sentence broken off, and a second session's, whole.
+
+    How much of the first is heard is told by the clock, so a loop that comes late lets more of it be said.
+    """
     evidence = calls[f"leaves with {code}"]
 
     assert [session.close_code for session in evidence.sessions][:1] == [code]
     assert evidence.counted("sessions") == 2
-    assert SPOKEN_S + 0.8 <= said_s(evidence) <= SPOKEN_S + 1.2 or said_whole(evidence)
+    assert SPOKEN_S + 0.8 <= said_s(evidence) <= SPOKEN_S + 1.2 + evidence.worst_late_s or said_whole(evidence)
     assert longest_silence_s(evidence.report) <= 3.0
     assert evidence.ending == Ending(Result.COMPLETED, Reason.AGENT_ENDED)
 
