@@ -24,7 +24,8 @@ from gateway.dialling.outbound import Outbound
 from gateway.egress.addresses import Allowance
 from gateway.egress.client import Egress
 from gateway.egress.destinations import Policy
-from gateway.foundations import Foundations, Work
+from gateway.foundations import Foundations
+from gateway.ledger.steady import Work
 from gateway.settings import Settings
 from gateway.storage.dial_policy import DialPolicy
 from gateway.storage.outbox import Outbox

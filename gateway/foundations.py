@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from gateway.api.first_start import FirstStart, first_start
 from gateway.cluster.inprocess import InProcessCluster
 from gateway.cluster.interface import Cluster
 from gateway.cluster.valkey import ValkeyCluster
+from gateway.ledger.steady import Work, steadily
 from gateway.recording.encryption import KeyRing
 from gateway.recording.objects import open_store
 from gateway.recording.recordings import Recordings
@@ -24,13 +25,6 @@ from gateway.settings.control import RecordingSettings
 from gateway.settings.formats import items
 from gateway.storage.database import Database
 from gateway.storage.migrations import prepare
-from gateway.telemetry.log import get_logger
-
-log = get_logger(__name__)
-
-Work = Callable[[], Awaitable[None]]
-
-_START_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +90,7 @@ async def at_work(*works: Work) -> AsyncIterator[None]:
     One that breaks is a bug of ours: it is logged and started again, and costs no call.
     """
     loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(_steadily(work)) for work in works]
+    tasks = [loop.create_task(steadily(work)) for work in works]
     try:
         yield
     finally:
@@ -105,23 +99,3 @@ async def at_work(*works: Work) -> AsyncIterator[None]:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
-
-
-async def _steadily(work: Work) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        task = loop.create_task(_done(work))
-        try:
-            await asyncio.wait({task})
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-        bug = task.exception()
-        if bug is None:
-            return
-        log.error("work_broke", work=getattr(work, "__qualname__", "?"), exc_info=bug)
-        await asyncio.sleep(_START_AGAIN_S)
-
-
-async def _done(work: Work) -> None:
-    await work()

@@ -143,7 +143,7 @@ async def test_works_end_with_their_context() -> None:
 
 async def test_work_that_breaks_is_told_and_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug in what goes on beside the calls costs no call: it is logged, and the work starts again."""
-    monkeypatch.setattr("gateway.foundations._START_AGAIN_S", 0.001)
+    monkeypatch.setattr("gateway.ledger.steady._START_AGAIN_S", 0.001)
     begun: list[int] = []
     again = asyncio.Event()
 
@@ -151,7 +151,7 @@ async def test_work_that_breaks_is_told_and_begun_again(monkeypatch: pytest.Monk
         begun.append(1)
         if len(begun) == 3:
             again.set()
-            return
+            await asyncio.Event().wait()
         raise KeyError
 
     with structlog.testing.capture_logs() as logs:
