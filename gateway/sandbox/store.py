@@ -208,14 +208,9 @@ class Store:
 
 
 def _transaction(connection: sqlite3.Connection, job: Callable[[Tables], T]) -> T:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = job(Tables(connection))
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-    return result
+    with connection:  # commits, or rolls back whatever leaves the block
+        connection.execute("BEGIN IMMEDIATE")
+        return job(Tables(connection))
 
 
 def _open(path: Path | None, reset: bool) -> sqlite3.Connection:

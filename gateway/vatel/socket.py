@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import ssl as tls
+from contextlib import ExitStack
 from urllib.parse import quote
 
 from websockets.exceptions import InvalidURI
@@ -143,12 +144,11 @@ async def _reach(
 
 
 async def _upgraded(connection: Connection, limits: Limits) -> AgentSocket:
-    try:
-        await connection.handshake.over.wait()
-    except BaseException:
+    with ExitStack() as unowned:
         # The deadline or a cancellation, perhaps in the very turn the answer came: nobody owns it then.
-        connection.lose("given up")
-        raise
+        unowned.callback(connection.lose, "given up")
+        await connection.handshake.over.wait()
+        unowned.pop_all()
     if connection.handshake.refusal is not None:
         raise connection.handshake.refusal
     return AgentSocket(connection, limits)
