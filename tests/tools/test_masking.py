@@ -1,7 +1,7 @@
 """Sensitive values, and where they must not turn up."""
 
 import json
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -243,10 +243,10 @@ def test_a_value_too_long_to_be_looked_for_masks_all() -> None:
 )
 def test_a_megabyte_holds_up_no_call(text: str) -> None:
     """What is kept costs a few milliseconds however long the text is."""
-    began_at = perf_counter()
+    began_at = thread_time()
     MASKED.kept(text, ARGUMENTS, ["k3y-canary"])
-    kept_at = perf_counter()
+    kept_at = thread_time()
     MASKED.text(text, ARGUMENTS)
 
-    assert kept_at - began_at < 0.5
-    assert perf_counter() - kept_at < 25.0
+    assert kept_at - began_at < 0.04
+    assert thread_time() - kept_at < 25.0
