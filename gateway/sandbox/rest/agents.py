@@ -7,21 +7,9 @@ from aiohttp import web
 from gateway.sandbox import documents
 from gateway.sandbox.documents import Document, shown
 from gateway.sandbox.rest import bodies
-from gateway.sandbox.rest.answers import Refusal, page, path_id, read
+from gateway.sandbox.rest.answers import Refusal, find, page, path_id, read
 from gateway.sandbox.rest.context import Api, at
 from gateway.sandbox.store import Tables
-
-
-def find(tables: Tables, agent_id: str, organization_id: str) -> Document:
-    """Return an organization's agent.
-
-    Raises:
-        Refusal: it has none of this id.
-    """
-    agent = tables.get("agent", agent_id, organization_id)
-    if agent is None:
-        raise Refusal(404, "agent not found")
-    return agent
 
 
 async def list_all(api: Api, _request: web.Request, organization_id: str) -> web.Response:
@@ -49,7 +37,7 @@ async def create(api: Api, request: web.Request, organization_id: str) -> web.Re
 async def show(api: Api, request: web.Request, organization_id: str) -> web.Response:
     """Answer with an agent."""
     agent_id = path_id(request, told=False)
-    return page(shown(await api.store.run(lambda tables: find(tables, agent_id, organization_id))))
+    return page(shown(await api.store.run(lambda tables: find(tables, "agent", agent_id, organization_id))))
 
 
 async def update(api: Api, request: web.Request, organization_id: str) -> web.Response:
@@ -58,7 +46,7 @@ async def update(api: Api, request: web.Request, organization_id: str) -> web.Re
     fields = _checked(await read(request, bodies.AgentUpdate))
 
     def change(tables: Tables) -> Document:
-        agent = find(tables, agent_id, organization_id)
+        agent = find(tables, "agent", agent_id, organization_id)
         _check_number(tables, fields, organization_id)
         agent = documents.changed(agent, fields, at())
         tables.put("agent", agent, organization_id)
@@ -72,7 +60,7 @@ async def delete(api: Api, request: web.Request, organization_id: str) -> web.Re
     agent_id = path_id(request, told=False)
 
     def drop(tables: Tables) -> None:
-        find(tables, agent_id, organization_id)
+        find(tables, "agent", agent_id, organization_id)
         tables.delete("agent", agent_id)
         for kind in ("version", "assignment"):
             for document in tables.of(kind, organization_id):

@@ -7,11 +7,14 @@ from uuid import UUID
 
 from aiohttp import web
 
+from gateway.sandbox.documents import Document, Kind
 from gateway.sandbox.rest import bodies
+from gateway.sandbox.store import Tables
 
 T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}", re.ASCII)
+_CALLED: dict[Kind, str] = {"trunk": "SIP trunk", "number": "phone number"}
 
 
 class Refusal(Exception):
@@ -55,6 +58,18 @@ def path_id(request: web.Request, name: str = "id", *, told: bool) -> str:
     if not _UUID.fullmatch(given):
         raise Refusal(400, f"{name}: not a UUID" if told else None)
     return given.lower()
+
+
+def find(tables: Tables, kind: Kind, document_id: str, organization_id: str) -> Document:
+    """Return a document of an organization's own.
+
+    Raises:
+        Refusal: it has none of this id.
+    """
+    document = tables.get(kind, document_id, organization_id)
+    if document is None:
+        raise Refusal(404, f"{_CALLED.get(kind, kind)} not found")
+    return document
 
 
 def uuid_text(text: str, name: str) -> str:

@@ -5,8 +5,8 @@ from uuid import uuid4
 from aiohttp import web
 
 from gateway.sandbox.documents import Document
-from gateway.sandbox.rest import agents, bodies, trunks
-from gateway.sandbox.rest.answers import Refusal, page, path_id, read
+from gateway.sandbox.rest import bodies
+from gateway.sandbox.rest.answers import Refusal, find, page, path_id, read
 from gateway.sandbox.rest.context import Api, at
 from gateway.sandbox.store import Tables
 
@@ -16,7 +16,7 @@ async def list_all(api: Api, request: web.Request, organization_id: str) -> web.
     trunk_id = path_id(request, told=False)
 
     def assignments(tables: Tables) -> list[Document]:
-        trunks.find(tables, trunk_id, organization_id)
+        find(tables, "trunk", trunk_id, organization_id)
         all_of_them = tables.of("assignment", organization_id)
         return [each for each in all_of_them if each["sip_trunk_id"] == trunk_id]
 
@@ -30,10 +30,10 @@ async def create(api: Api, request: web.Request, organization_id: str) -> web.Re
     numbers = {name: value for name, value in bodies.plain(wanted).items() if name != "agent_id"}
 
     def make(tables: Tables) -> Document:
-        trunks.find(tables, trunk_id, organization_id)
+        find(tables, "trunk", trunk_id, organization_id)
         if tables.owner("agent", str(wanted.agent_id)) not in (None, organization_id):
             raise Refusal(400, "agent_id: the agent is not in your organization")
-        agent = agents.find(tables, str(wanted.agent_id), organization_id)
+        agent = find(tables, "agent", str(wanted.agent_id), organization_id)
         fixed = {"id": str(uuid4()), "agent_id": agent["id"], "sip_trunk_id": trunk_id, "created_at": at()}
         return _keep(tables, {**fixed, **numbers}, organization_id)
 
@@ -43,7 +43,8 @@ async def create(api: Api, request: web.Request, organization_id: str) -> web.Re
 async def show(api: Api, request: web.Request, organization_id: str) -> web.Response:
     """Answer with an assignment."""
     assignment_id = path_id(request, "assignmentId", told=False)
-    return page(await api.store.run(lambda tables: _find(tables, assignment_id, organization_id)))
+    found = await api.store.run(lambda tables: find(tables, "assignment", assignment_id, organization_id))
+    return page(found)
 
 
 async def update(api: Api, request: web.Request, organization_id: str) -> web.Response:
@@ -52,7 +53,7 @@ async def update(api: Api, request: web.Request, organization_id: str) -> web.Re
     changes = bodies.plain(await read(request, bodies.AssignmentUpdate))
 
     def change(tables: Tables) -> Document:
-        assignment = _find(tables, assignment_id, organization_id)
+        assignment = find(tables, "assignment", assignment_id, organization_id)
         return _keep(tables, {**assignment, **changes}, organization_id)
 
     return page(await api.store.run(change))
@@ -63,18 +64,11 @@ async def delete(api: Api, request: web.Request, organization_id: str) -> web.Re
     assignment_id = path_id(request, "assignmentId", told=False)
 
     def drop(tables: Tables) -> None:
-        _find(tables, assignment_id, organization_id)
+        find(tables, "assignment", assignment_id, organization_id)
         tables.delete("assignment", assignment_id)
 
     await api.store.run(drop)
     return web.Response(status=204)
-
-
-def _find(tables: Tables, assignment_id: str, organization_id: str) -> Document:
-    assignment = tables.get("assignment", assignment_id, organization_id)
-    if assignment is None:
-        raise Refusal(404, "assignment not found")
-    return assignment
 
 
 def _keep(tables: Tables, assignment: Document, organization_id: str) -> Document:

@@ -7,8 +7,8 @@ from typing import get_args
 from aiohttp import web
 
 from gateway.sandbox import stamps
-from gateway.sandbox.documents import Document, shown
-from gateway.sandbox.rest.answers import Refusal, page, path_id, uuid_text
+from gateway.sandbox.documents import shown
+from gateway.sandbox.rest.answers import Refusal, find, page, path_id, uuid_text
 from gateway.sandbox.rest.context import Api
 from gateway.sandbox.store import Tables, Where
 from gateway.vatel.models import CallOutcome, CallSource, CallStatus
@@ -120,17 +120,10 @@ _FILTERS: dict[str, _Reader] = {
 }
 
 
-def _find(tables: Tables, call_id: str, organization_id: str) -> Document:
-    call = tables.get("call", call_id, organization_id)
-    if call is None:
-        raise Refusal(404, "call not found")
-    return call
-
-
 async def show(api: Api, request: web.Request, organization_id: str) -> web.Response:
     """Answer with a call, as it stands now."""
     call_id = path_id(request, told=True)
-    return page(shown(await api.store.run(lambda tables: _find(tables, call_id, organization_id))))
+    return page(shown(await api.store.run(lambda tables: find(tables, "call", call_id, organization_id))))
 
 
 async def recording(api: Api, request: web.Request, organization_id: str) -> web.StreamResponse:
@@ -138,7 +131,7 @@ async def recording(api: Api, request: web.Request, organization_id: str) -> web
     call_id = path_id(request, told=True)
 
     def measure(tables: Tables) -> int:
-        _find(tables, call_id, organization_id)
+        find(tables, "call", call_id, organization_id)
         size = tables.recording_bytes(call_id)
         if size is None:
             raise Refusal(404, "this call has no recording")

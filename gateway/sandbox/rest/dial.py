@@ -9,7 +9,7 @@ from aiohttp import web
 from gateway.sandbox.callsheet import given
 from gateway.sandbox.documents import Document
 from gateway.sandbox.rest import bodies
-from gateway.sandbox.rest.answers import Refusal, page, path_id, read, uuid_text
+from gateway.sandbox.rest.answers import Refusal, find, page, path_id, read, uuid_text
 from gateway.sandbox.rest.context import Api, at
 from gateway.sandbox.store import Tables
 
@@ -65,8 +65,7 @@ def _agent(tables: Tables, agent_id: str, organization_id: str) -> Document:
 def _check_own_number(tables: Tables, agent: Document, organization_id: str) -> None:
     if not agent["phone_number_id"]:
         raise Refusal(400, "the agent has no phone number")
-    if tables.get("number", agent["phone_number_id"], organization_id) is None:
-        raise Refusal(404, "phone number not found")
+    find(tables, "number", agent["phone_number_id"], organization_id)
 
 
 def _check_trunk(tables: Tables, agent: Document, trunk_id: str, organization_id: str) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.sandbox.documents import Document
 from gateway.sandbox.rest import bodies
-from gateway.sandbox.rest.answers import Refusal, page, path_id, read
+from gateway.sandbox.rest.answers import Refusal, find, page, path_id, read
 from gateway.sandbox.rest.context import Api, at
 from gateway.sandbox.store import Tables
 
@@ -53,9 +53,7 @@ async def rename(api: Api, request: web.Request, organization_id: str) -> web.Re
     wanted = await read(request, bodies.NumberLabel)
 
     def change(tables: Tables) -> Document:
-        number = tables.get("number", number_id, organization_id)
-        if number is None:
-            raise Refusal(404, "phone number not found")
+        number = find(tables, "number", number_id, organization_id)
         number = {**number, "label": wanted.label, "updated_at": at()}
         tables.put("number", number, organization_id)
         return number

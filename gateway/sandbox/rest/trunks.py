@@ -6,23 +6,11 @@ from aiohttp import web
 
 from gateway.sandbox.documents import Document, shown
 from gateway.sandbox.rest import bodies
-from gateway.sandbox.rest.answers import Refusal, page, path_id, read
+from gateway.sandbox.rest.answers import Refusal, find, page, path_id, read
 from gateway.sandbox.rest.context import Api, at
 from gateway.sandbox.store import Tables
 
 _SECRET = ("inbound_sip_password", "outbound_sip_password")
-
-
-def find(tables: Tables, trunk_id: str, organization_id: str) -> Document:
-    """Return an organization's trunk.
-
-    Raises:
-        Refusal: it has none of this id.
-    """
-    trunk = tables.get("trunk", trunk_id, organization_id)
-    if trunk is None:
-        raise Refusal(404, "SIP trunk not found")
-    return trunk
 
 
 async def list_all(api: Api, _request: web.Request, organization_id: str) -> web.Response:
@@ -47,7 +35,7 @@ async def create(api: Api, request: web.Request, organization_id: str) -> web.Re
 async def show(api: Api, request: web.Request, organization_id: str) -> web.Response:
     """Answer with a trunk; its passwords never come back."""
     trunk_id = path_id(request, told=False)
-    return page(shown(await api.store.run(lambda tables: find(tables, trunk_id, organization_id))))
+    return page(shown(await api.store.run(lambda tables: find(tables, "trunk", trunk_id, organization_id))))
 
 
 async def update(api: Api, request: web.Request, organization_id: str) -> web.Response:
@@ -58,7 +46,7 @@ async def update(api: Api, request: web.Request, organization_id: str) -> web.Re
         raise Refusal(400, "body: no fields to update")
 
     def change(tables: Tables) -> Document:
-        trunk = _with(find(tables, trunk_id, organization_id), wanted)
+        trunk = _with(find(tables, "trunk", trunk_id, organization_id), wanted)
         _check_username(tables, trunk)
         tables.put("trunk", trunk, organization_id)
         return trunk
@@ -71,7 +59,7 @@ async def delete(api: Api, request: web.Request, organization_id: str) -> web.Re
     trunk_id = path_id(request, told=False)
 
     def drop(tables: Tables) -> None:
-        find(tables, trunk_id, organization_id)
+        find(tables, "trunk", trunk_id, organization_id)
         tables.delete("trunk", trunk_id)
         for assignment in tables.of("assignment", organization_id):
             if assignment["sip_trunk_id"] == trunk_id:

@@ -4,13 +4,12 @@ from aiohttp import web
 
 from gateway.sandbox import documents
 from gateway.sandbox.documents import Document
-from gateway.sandbox.rest import agents
-from gateway.sandbox.rest.answers import Refusal, page, path_id
+from gateway.sandbox.rest.answers import Refusal, find, page, path_id
 from gateway.sandbox.rest.context import Api, at
 from gateway.sandbox.store import Tables
 
 
-def find(tables: Tables, agent_id: str, version_id: str) -> Document:
+def _version(tables: Tables, agent_id: str, version_id: str) -> Document:
     """Return a version of an agent.
 
     Raises:
@@ -27,7 +26,7 @@ async def list_all(api: Api, request: web.Request, organization_id: str) -> web.
     agent_id = path_id(request, told=False)
 
     def versions(tables: Tables) -> list[Document]:
-        agents.find(tables, agent_id, organization_id)
+        find(tables, "agent", agent_id, organization_id)
         return [each for each in tables.of("version", organization_id) if each["agent_id"] == agent_id]
 
     return page(await api.store.run(versions))
@@ -38,8 +37,8 @@ async def show(api: Api, request: web.Request, organization_id: str) -> web.Resp
     agent_id, version_id = path_id(request, told=False), path_id(request, "versionId", told=False)
 
     def detail(tables: Tables) -> Document:
-        agent = agents.find(tables, agent_id, organization_id)
-        return {"version": find(tables, agent_id, version_id), "nodes": documents.nodes(agent)}
+        agent = find(tables, "agent", agent_id, organization_id)
+        return {"version": _version(tables, agent_id, version_id), "nodes": documents.nodes(agent)}
 
     return page(await api.store.run(detail))
 
@@ -49,8 +48,8 @@ async def publish(api: Api, request: web.Request, organization_id: str) -> web.R
     agent_id, version_id = path_id(request, told=False), path_id(request, "versionId", told=False)
 
     def activate(tables: Tables) -> Document:
-        agent = agents.find(tables, agent_id, organization_id)
-        version = find(tables, agent_id, version_id)
+        agent = find(tables, "agent", agent_id, organization_id)
+        version = _version(tables, agent_id, version_id)
         if version["published_at"] is not None:
             raise Refusal(409, "this version is published already")
         version = {**version, "published_at": at()}
