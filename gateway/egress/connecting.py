@@ -81,7 +81,7 @@ class GuardedResolver(AbstractResolver):
             self._require_allowed(found)
         if not found:
             raise OSError("the host name has no address")
-        return [_result(host, address, port) for address in found]
+        return [resolved(host, address, port) for address in found]
 
     async def close(self) -> None:
         """Hold nothing that has to be closed."""
@@ -120,7 +120,8 @@ def _look_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
-def _result(host: str, address: str, port: int) -> ResolveResult:
+def resolved(host: str, address: str, port: int) -> ResolveResult:
+    """Return an address as aiohttp's resolvers give it."""
     return ResolveResult(
         hostname=host,
         host=address,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from gateway.egress.connecting import resolved
 from gateway.errors import AgentConnectError
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -84,17 +85,7 @@ class AddressResolver(AbstractResolver):
             found = await self._addresses.lookup(host, port)
         except AgentConnectError as error:
             raise OSError(str(error)) from None
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in found
-        ]
+        return [resolved(host, address, port) for address in found]
 
     async def close(self) -> None:
         """Hold nothing that has to be closed."""
