@@ -13,7 +13,7 @@ import asyncio
 import statistics
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -237,12 +237,17 @@ def main() -> int:
     parser.add_argument("--sequential", type=int, metavar="N")
     parser.add_argument("--drain", action="store_true")
     parser.add_argument("--tools", type=int, metavar="N")
+    return carry_out(parser, RUNS)
+
+
+def carry_out(parser: argparse.ArgumentParser, runs: Mapping[str, Callable[[Any], bool]]) -> int:
+    """Do those of the runs that the command line asks for; return 0 if everything in them held."""
     log.configure("error", "console")
     asked = {name: value for name, value in vars(parser.parse_args()).items() if value}
     held = True
     for name, value in asked.items():
         say(f"--- {name.replace('_', ' ')}")
-        held &= RUNS[name](value)
+        held &= runs[name](value)
     say("everything held" if held else "NOT everything held")
     return 0 if held else 1
 

@@ -22,8 +22,7 @@ from gateway.records import TranscriptEntry
 from gateway.sandbox.server import Sandbox
 from gateway.simulator.options import CallOptions
 from gateway.simulator.report import CallReport
-from gateway.telemetry import log
-from tests.e2e.acceptance import say
+from tests.e2e.acceptance import carry_out, say
 from tests.e2e.crowd import crowd, keep_to
 from tests.e2e.process import child, sandbox_listens
 from tests.e2e.running import felt, run, run_all
@@ -122,14 +121,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Acceptance runs of the sandbox.")
     parser.add_argument("--dialogue", type=int, metavar="N")
     parser.add_argument("--echo", type=int, metavar="N")
-    log.configure("error", "console")
-    asked = {name: value for name, value in vars(parser.parse_args()).items() if value}
-    held = True
-    for name, value in asked.items():
-        say(f"--- {name}")
-        held &= RUNS[name](value)
-    say("everything held" if held else "NOT everything held")
-    return 0 if held else 1
+    return carry_out(parser, RUNS)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from gateway.audio import wav
 from gateway.sandbox.calllog import CallLog, close_left_over
@@ -12,15 +9,6 @@ from gateway.vatel.messages import Interruption, ResponseAudio, ResponseText
 
 SUBJECT = Subject("c", "o", "a", "Ada", "v")
 FRAME = b"\x07\x00" * 480
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    """An empty store."""
-    store = Store()
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def kept(store: Store) -> dict[str, Any]:

@@ -1,21 +1,8 @@
-from collections.abc import AsyncIterator
-
-import pytest
-
 from gateway.sandbox.documents import MAIN_ORGANIZATION, Document
 from gateway.sandbox.organizations import Organizations, main_key
 from gateway.sandbox.store import Store
 
 AT = "2026-11-26T00:00:00.000000Z"
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    """An empty store."""
-    store = Store()
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def test_key_tells_whose_it_is(store: Store) -> None:

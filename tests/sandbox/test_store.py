@@ -2,7 +2,6 @@ import asyncio
 import json
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from gateway.sandbox.documents import Document
 from gateway.sandbox.store import Store, Tables, Where
 
 OURS, THEIRS = "org-1", "org-2"
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    """An empty store in memory."""
-    store = Store()
-    await store.open()
-    yield store
-    await store.close()
 
 
 def call(number: int, **more: object) -> Document:
