@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from gateway.sandbox.scenario import Scenario, load
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.talker import Talker
 from gateway.speech import extra
+from gateway.stopping import stop_asked
 
 _UNNOTICED_S = 0.3
 """A preparation that takes longer is told."""
@@ -98,7 +98,7 @@ async def run(args: argparse.Namespace) -> int:
         return 2
     _say(introduction(sandbox))
     try:
-        await _stop_signal()
+        await stop_asked()
     finally:
         await sandbox.stop()
     return 0
@@ -123,18 +123,6 @@ async def _prepare(sandbox: Sandbox) -> None:
 def _say(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-async def _stop_signal() -> None:
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
-    try:
-        await asked.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def introduction(sandbox: Sandbox) -> str:

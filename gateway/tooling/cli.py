@@ -1,10 +1,8 @@
 """``vatel-gateway tools``: check the tools file, call a tool, serve an endpoint to begin with."""
 
 import argparse
-import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from errno import EADDRINUSE
@@ -16,6 +14,7 @@ from gateway import settings
 from gateway.audio.fillers import load_filler
 from gateway.egress.signing import SigningKey
 from gateway.errors import ConfigError
+from gateway.stopping import stop_asked
 from gateway.telemetry import log
 from gateway.tooling import calling, checking
 from gateway.tooling.receiver import application
@@ -110,7 +109,7 @@ async def _serve_example(arguments: argparse.Namespace) -> int:
         port = runner.addresses[0][1]
         believed = "requests signed with your key" if key else "anybody: no --key-file"
         _say(f"Listening on http://127.0.0.1:{port}/tools; believes {believed}. Ctrl-C stops it.")
-        await _stopped()
+        await stop_asked()
     finally:
         await runner.cleanup()
     return 0
@@ -147,17 +146,6 @@ def _key(path: Path | None) -> str | None:
         cause = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"--key-file cannot be used: {cause}", reason="bad_key") from None
     return key
-
-
-async def _stopped() -> None:
-    loop, asked = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
-    try:
-        await asked.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def _path(arguments: argparse.Namespace) -> Path:
