@@ -1,10 +1,13 @@
 """What all tests share: a clean environment, and properties that do not fail because a machine is busy."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 from tests.databases import database, database_url, postgres, sqlite_template
+from tests.logs import logging_kept
 from tests.tenants import acme, rival
 
 __all__ = ["acme", "database", "database_url", "postgres", "rival", "sqlite_template"]
@@ -15,3 +18,10 @@ for _name in [name for name in os.environ if name.startswith("GATEWAY_")]:
 
 settings.register_profile("gateway", deadline=None)
 settings.load_profile("gateway")
+
+
+@pytest.fixture(autouse=True)
+def _logging_kept() -> Iterator[None]:
+    """No test decides what the next one may log."""
+    with logging_kept():
+        yield

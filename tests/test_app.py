@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import gc
 import io
-import logging
 import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,19 +211,6 @@ async def test_tool_that_nobody_answers() -> None:
     assert [entry["reason"] for entry in logs if entry["event"] == "tool_ran"] == ["unknown_tool"]
 
 
-@pytest.fixture
-def log_restored() -> Iterator[None]:
-    """Leave the process-wide logging as it was found."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
-
-
-@pytest.mark.usefixtures("log_restored")
 async def test_tools_file_is_read_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the settings name is in force at the start, and what it becomes after that; secrets are masked."""
     monkeypatch.setenv("TOOL_TOKEN", "canary-0123456789")

@@ -6,11 +6,9 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from gateway.telemetry.log import Format, Level, add_secrets, bind_call, configure, get_logger
 
@@ -22,23 +20,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def _logging_restored() -> Iterator[None]:
-    """Leave the process-wide logging as it was found."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    levels = {
-        name: logging.getLogger(name).level for name in ("websockets", "aiohttp", "asyncio", "aiosqlite")
-    }
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, former in levels.items():
-        logging.getLogger(name).setLevel(former)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
 
 
 def configured(

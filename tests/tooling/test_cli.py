@@ -3,15 +3,12 @@
 import argparse
 import asyncio
 import json
-import logging
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
-import structlog
 
 from gateway.errors import ConfigError
 from gateway.tooling.cli import add_arguments, run
@@ -29,18 +26,6 @@ allow_private = ["127.0.0.0/8"]
 allow_http = true
 """
 BROKEN = '[[tools]]\nnam = "book"\nurl = "ftp://example.com"\n\n[egress]\nallow_htp = true\n'
-
-
-@pytest.fixture(autouse=True)
-def _log_restored() -> Iterator[None]:
-    """Leave the process's logging as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

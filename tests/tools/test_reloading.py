@@ -3,13 +3,11 @@
 import asyncio
 import io
 import json
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from gateway.telemetry.log import configure
@@ -30,17 +28,11 @@ def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    """Collect what the process logs, and leave its logging as it was found."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def logged() -> io.StringIO:
+    """Collect what the process logs."""
     out = io.StringIO()
     configure("info", "json", stream=out)
-    yield out
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
+    return out
 
 
 @asynccontextmanager
