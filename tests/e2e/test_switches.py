@@ -210,8 +210,10 @@ def test_caller_hears_nothing_of_it(calls: dict[str, Evidence], oddity: str) -> 
         assert evidence.gaps_ms == []
     assert evidence.ending == Ending(Result.COMPLETED, Reason.AGENT_ENDED)
     assert evidence.report.ending == "rest_completed"
-    final = {(word.role, word.text) for word in evidence.words if word.final}
-    assert final == {("agent", TEXT), ("caller", "hello")}
+    # What ran dry was heard in parts, and is told again with how much of it was.
+    told = [word for word in evidence.words if word.final and (oddity in NO_CUSHION or word.heard_ms is None)]
+    final = [(word.role, word.text) for word in told]
+    assert sorted(set(final) if oddity in NO_CUSHION else final) == [("agent", TEXT), ("caller", "hello")]
 
 
 @pytest.mark.parametrize("oddity", TOOLS)
