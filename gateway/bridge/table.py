@@ -91,6 +91,8 @@ ARROWS: tuple[Arrow, ...] = (
     Arrow(T, on.AgentLost, D, act.drain, when=act.says_goodbye, ending=_BY_TOOL),
     Arrow(T, on.AgentLost, C, act.reconnect, when=act.first_loss),
     Arrow(T, on.AgentLost, D, act.apologise, ending=_failed(Reason.AGENT_LOST)),
+    # A failure that was kept back while the caller was being put through.
+    Arrow(T, on.AgentFailed, D, act.apologise, ending=_failed(Reason.AGENT_UNREACHABLE)),
     Arrow(T, on.AgentSilent, D, act.apologise, ending=_failed(Reason.AGENT_SILENT)),
     Arrow(D, on.Interruption, D),
     Arrow(D, on.SpeechStarted, D),
