@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.databases import database, database_url, postgres, sqlite_template
+from tests.heap import freeze_heap, heap_kept_frozen
 from tests.logs import logging_kept
 from tests.tenants import acme, rival
 
@@ -20,8 +21,13 @@ settings.register_profile("gateway", deadline=None)
 settings.load_profile("gateway")
 
 
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end."""
+    freeze_heap()
+
+
 @pytest.fixture(autouse=True)
-def _logging_kept() -> Iterator[None]:
-    """No test decides what the next one may log."""
-    with logging_kept():
+def _process_kept() -> Iterator[None]:
+    """No test decides what the next one may log, or how long a collection of garbage takes it."""
+    with logging_kept(), heap_kept_frozen():
         yield

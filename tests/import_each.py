@@ -1,7 +1,6 @@
-"""Import each module named on standard input alone, and tell what else the import did; see test_architecture.
+"""Import each module named on standard input, and tell what else the import did; see test_architecture.
 
-Third-party packages are loaded once; then each module is imported in a process of its own, forked from that
-state, in which nothing of the gateway has been imported. Prints one JSON line per module.
+Prints one JSON line per module. What a module's own imports do is told of the module.
 """
 
 import importlib
@@ -14,7 +13,7 @@ import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
 
-# Loaded beforehand, so that a fork pays only for our own code.
+# Loaded beforehand: what these do is not ours.
 THIRD_PARTY = (
     "aiohttp",
     "aiohttp.web",
@@ -45,28 +44,37 @@ DEEDS = (
 )
 
 
-def import_alone(module: str) -> list[str]:
-    """Import a module and return what it did besides defining things, the failure to import included."""
-    deeds: list[str] = []
+def watched(module: str, deeds: list[str]) -> list[str]:
+    """Import a module; return what that did besides defining things, the failure to import included.
 
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        if event.startswith(DEEDS) or (event == "open" and _writes(arguments)):
-            deeds.append(event)
-
-    for name in ABSENT:
-        sys.modules[name] = None  # type: ignore[assignment]  # how Python spells "cannot be imported"
+    Args:
+        module: dotted name.
+        deeds: where the audit hook notes what is done to the world outside.
+    """
+    deeds.clear()
     before = _surroundings()
     printed = io.StringIO()
-    sys.addaudithook(watch)
     with redirect_stdout(printed), redirect_stderr(printed):
         try:
             importlib.import_module(module)
         except ImportError as error:
-            return [f"cannot be imported alone: {error}"]
+            return [f"cannot be imported: {error}"]
     seen = list(deeds)
     if printed.getvalue():
         seen.append(f"printed {printed.getvalue()!r}")
     return seen + [f"changed {what}" for what, state in _surroundings().items() if state != before[what]]
+
+
+def watch() -> list[str]:
+    """Return a list in which everything is noted that is done to the world outside from now on."""
+    deeds: list[str] = []
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event.startswith(DEEDS) or (event == "open" and _writes(arguments)):
+            deeds.append(event)
+
+    sys.addaudithook(note)
+    return deeds
 
 
 def _writes(arguments: tuple[object, ...]) -> bool:
@@ -85,16 +93,11 @@ def _surroundings() -> dict[str, object]:
     }
 
 
-def in_child(module: str) -> None:
-    """Fork, import the module in the child, and print what it did as one line."""
-    if os.fork() == 0:
-        print(json.dumps({"module": module, "did": import_alone(module)}), flush=True)  # noqa: T201
-        os._exit(0)
-    os.wait()
-
-
 if __name__ == "__main__":
     for package in THIRD_PARTY:
         importlib.import_module(package)
+    for package in ABSENT:
+        sys.modules[package] = None  # type: ignore[assignment]  # how Python spells "cannot be imported"
+    done = watch()
     for line in sys.stdin.read().split():
-        in_child(line)
+        print(json.dumps({"module": line, "did": watched(line, done)}), flush=True)  # noqa: T201

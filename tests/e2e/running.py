@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
+from tests.heap import freeze_heap
+
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -23,12 +25,10 @@ _SETTLE_TURNS: Final = 1_000
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; after it no task, no open file and no exception that nobody saw may be left."""
     unseen: list[dict[str, Any]] = []
-    gc.collect()
-    gc.freeze()  # as the gateway does before it serves: a collection of all takes longer than its cushion
+    freeze_heap()  # as the gateway does before it serves
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
         result = runner.run(_leaving_nothing(work))
-        gc.unfreeze()
         gc.collect()
     assert not unseen, f"exceptions that nobody saw: {unseen}"
     return result
