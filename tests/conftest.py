@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.databases import database, database_url, postgres, sqlite_template
-from tests.heap import freeze_heap, heap_kept_frozen
+from tests.heap import freeze_heap
 from tests.logs import logging_kept
 from tests.tenants import acme, rival
 
@@ -27,7 +27,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _process_kept() -> Iterator[None]:
-    """No test decides what the next one may log, or how long a collection of garbage takes it."""
-    with logging_kept(), heap_kept_frozen():
+def _logging_kept() -> Iterator[None]:
+    """No test decides what the next one may log."""
+    with logging_kept():
         yield

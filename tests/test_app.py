@@ -36,6 +36,7 @@ from gateway.vatel.messages import Argument
 from tests.bridge.stage import STREAM_SID
 from tests.e2e.process import free_port
 from tests.front_door import ACCOUNT, Line, call_sid, form, sign
+from tests.heap import freeze_heap
 from tests.tools.workshop import catalog
 
 TOKEN = "canary-twilio-token"
@@ -407,7 +408,8 @@ async def process(place: Town, settings: Settings) -> AsyncIterator[asyncio.Task
         assert await asyncio.wait_for(task, 10) == 0
     finally:
         task.cancel()
-        gc.unfreeze()
+        gc.unfreeze()  # if it failed
+        freeze_heap()  # which it undid
 
 
 async def probe(place: Town, path: str) -> int:
