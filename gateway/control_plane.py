@@ -86,12 +86,18 @@ def dial_policy(settings: Settings) -> DialPolicy:
     )
 
 
+def webhook_policy(settings: Settings) -> Policy:
+    """Return where event webhooks may go."""
+    return Policy(Allowance.parse(settings.webhooks.private_list), table="webhooks")
+
+
 def control_plane(
     settings: Settings, ground: Foundations, registry: Registry, outbound: Outbound, vatel: VatelClient
 ) -> Plane:
     """Put the control plane together."""
     database, cluster = ground.database, ground.cluster
     overview, records = Overview(database), VatelRecords(vatel)
+    webhooks = webhook_policy(settings)
     remote = RemoteControl(
         cluster.commands,
         outbound.stop,
@@ -111,6 +117,7 @@ def control_plane(
         default_vatel_agent_id=settings.vatel.agent_id,
         public_url=settings.public_url,
         origins=settings.api.origin_list,
+        webhooks=webhooks,
         requests_per_key=settings.api.requests_per_minute,
         version=version("vatel-gateway"),
         now=utc_now,
@@ -122,7 +129,7 @@ def control_plane(
         Limiter(cluster.limits, settings.api.requests_per_minute),
         utc_now,
     )
-    egress = Egress(Policy(Allowance()))
+    egress = Egress(webhooks)
     posts = WebhookPosts(database, egress)
     works = (
         outbound.run,

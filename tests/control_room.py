@@ -19,11 +19,13 @@ from gateway.api.call_control import CallControl
 from gateway.api.call_models import Capacity
 from gateway.api.control import ControlPlane, control_routes
 from gateway.api.envelope import Refusal
+from gateway.api.fields import PUBLIC_WEBHOOKS
 from gateway.api.first_start import ALL_SCOPES, create_key
 from gateway.api.passwords import Passwords
 from gateway.api.server import server
 from gateway.cluster.inprocess import LocalLimits
 from gateway.cluster.interface import RateLimits
+from gateway.egress.destinations import Policy
 from gateway.errors import TwilioApiError
 from gateway.records import Ending, Reason, Result
 from gateway.storage.calls import Calls
@@ -192,6 +194,7 @@ async def control_room(
     vatel_agent_id: str | None = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11",
     limits: RateLimits | None = None,
     calls_per_key: int = 1_000,
+    webhooks: Policy = PUBLIC_WEBHOOKS,
 ) -> AsyncIterator[ControlRoom]:
     """Open the API; two tenants, each with a key of every scope."""
     clock = [NOW]
@@ -219,6 +222,7 @@ async def control_room(
         policy=policy or DialPolicy(),
         default_vatel_agent_id=vatel_agent_id,
         public_url=public_url,
+        webhooks=webhooks,
         passwords=CHEAP,
         requests_per_key=requests_per_key,
         calls_per_key=calls_per_key,

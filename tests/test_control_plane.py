@@ -16,6 +16,8 @@ from gateway.api.server import server
 from gateway.bridge.registry import Registry
 from gateway.control_plane import Plane, control_plane, dial_config, dial_policy, utc_now
 from gateway.dialling.outbound import Outbound
+from gateway.egress.client import Outgoing
+from gateway.errors import EgressError
 from gateway.foundations import Foundations, foundations
 from gateway.settings import Settings
 from gateway.vatel.rest import VatelClient
@@ -82,6 +84,23 @@ async def test_settings_reach_the_api(tmp_path: Path) -> None:
 
     assert told["data"] == {"active": 0, "limit": 7, "available": 7}
     assert (limit, last) == ("2", 429)
+
+
+@pytest.mark.parametrize(
+    ("cidr", "saved", "sent"), [("", 400, "refused_url"), ("127.0.0.0/8", 404, "connect")]
+)
+async def test_networks_of_webhooks_reach_the_api_and_the_way_out(
+    tmp_path: Path, cidr: str, saved: int, sent: str
+) -> None:
+    """What is not allowed is refused when it is saved and when it is sent; what is allowed is gone to."""
+    hook, wanted = "https://127.0.0.1:1/hook", settings(tmp_path, webhooks={"allow_private": cidr})
+    task = {"agent_id": "0" * 32, "name": "Call", "to_number": "+15550100", "webhook_url": hook}
+    async with served(wanted) as (http, url), http.post(f"{url}/api/v1/tasks", json=task) as answer:
+        assert answer.status == saved, await answer.text()
+    async with built(wanted) as (plane, _):
+        with pytest.raises(EgressError) as caught:
+            await plane.egress.send(Outgoing("POST", hook, {}, b""), connect_s=5)
+        assert caught.value.reason == sent
 
 
 async def test_all_that_goes_on_behind_it(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from gateway.api.calls import CallsApi, FetchRecord
 from gateway.api.deliveries import DeliveriesApi, SuppressionApi
 from gateway.api.docs import Docs
 from gateway.api.door import Door
+from gateway.api.fields import PUBLIC_WEBHOOKS
 from gateway.api.openapi import openapi
 from gateway.api.operations import Operation, operations_of
 from gateway.api.passwords import Passwords
@@ -22,6 +23,7 @@ from gateway.api.people import PeopleApi
 from gateway.api.ratelimit import CALLS_PER_KEY, REQUESTS_PER_KEY, Limiter
 from gateway.api.tasks import NewCallOf, PlaceCall, TasksApi
 from gateway.cluster.interface import RateLimits
+from gateway.egress.destinations import Policy
 from gateway.storage.database import Database
 from gateway.storage.dial_policy import DialPolicy
 
@@ -45,6 +47,7 @@ class ControlPlane:
         default_vatel_agent_id: who talks where an agent names no Vatel agent.
         public_url: where this API is reached by others; https makes cookies secure.
         origins: further origins whose pages may act for signed-in users.
+        webhooks: where they may go.
         requests_per_key: within a minute.
         calls_per_key: placed within a day.
         version: this program's, for the description.
@@ -62,6 +65,7 @@ class ControlPlane:
     default_vatel_agent_id: str | None = None
     public_url: str | None = None
     origins: Collection[str] = ()
+    webhooks: Policy = PUBLIC_WEBHOOKS
     passwords: Passwords = field(default_factory=Passwords)
     requests_per_key: int = REQUESTS_PER_KEY
     calls_per_key: int = CALLS_PER_KEY
@@ -74,7 +78,7 @@ def control_routes(plane: ControlPlane) -> list[web.RouteDef]:
     guard = Guard(plane.database, plane.public_url, plane.origins)
     limiter = Limiter(plane.limits, plane.requests_per_key, plane.calls_per_key)
     operations = _operations(plane, guard, limiter)
-    door = Door(guard, limiter, plane.now)
+    door = Door(guard, limiter, plane.now, plane.webhooks)
     docs = Docs(lambda: openapi(operations, plane.version, guard.cookie))
     return [*door.routes(operations), *docs.routes()]
 

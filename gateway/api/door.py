@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
@@ -16,8 +16,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from gateway.api import strict_json
 from gateway.api.auth import Guard
 from gateway.api.envelope import Refusal, failure, forbidden, invalid, not_found, success, unavailable
+from gateway.api.fields import PUBLIC_WEBHOOKS, webhooks_context
 from gateway.api.operations import NOBODY, PREFIX, Ask, Operation, Who
 from gateway.api.ratelimit import Limiter
+from gateway.egress.destinations import Policy
 from gateway.errors import ApiError, GatewayError, StorageError
 
 log = structlog.get_logger()
@@ -39,12 +41,20 @@ class Door:
         guard: knows who asks.
         limiter: knows how often.
         now: the wall clock, for stamps and expiry.
+        webhooks: where they may go, for the URLs in bodies.
     """
 
-    def __init__(self, guard: Guard, limiter: Limiter, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        limiter: Limiter,
+        now: Callable[[], datetime] = _utc_now,
+        webhooks: Policy = PUBLIC_WEBHOOKS,
+    ) -> None:
         self._guard = guard
         self._limiter = limiter
         self._now = now
+        self._context = webhooks_context(webhooks)
 
     def routes(self, operations: Iterable[Operation]) -> list[web.RouteDef]:
         """Return the routes of operations, and one for every other path and method below the prefix."""
@@ -126,7 +136,8 @@ class Door:
             if not _ID.fullmatch(value):
                 raise not_found(name.removesuffix("_id").replace("_", " "))
         query = _query(request, operation.terms.query)
-        body = None if operation.terms.body is None else await _body(request, operation.terms.body)
+        wanted = operation.terms.body
+        body = None if wanted is None else await _body(request, wanted, self._context)
         return Ask(request, request_id, who, now, query, body, headers)
 
     async def _recognize(
@@ -159,7 +170,7 @@ def _query(request: web.Request, kind: type[BaseModel]) -> BaseModel:
     return _validated(kind, values, strict=False)
 
 
-async def _body(request: web.Request, kind: type[BaseModel]) -> BaseModel:
+async def _body(request: web.Request, kind: type[BaseModel], context: Mapping[str, Any]) -> BaseModel:
     if request.content_type != "application/json":
         raise Refusal(415, "Send Content-Type: application/json.", reason="content_type")
     try:
@@ -173,7 +184,7 @@ async def _body(request: web.Request, kind: type[BaseModel]) -> BaseModel:
         value = strict_json.parse(raw)
     except strict_json.BadJson as error:
         raise invalid({"body": str(error)}) from None
-    return _validated(kind, value, strict=True)
+    return _validated(kind, value, context, strict=True)
 
 
 async def _read(request: web.Request) -> bytes:
@@ -189,9 +200,11 @@ async def _read(request: web.Request) -> bytes:
     return bytes(chunks)
 
 
-def _validated(kind: type[BaseModel], value: Any, *, strict: bool) -> BaseModel:
+def _validated(
+    kind: type[BaseModel], value: Any, context: Mapping[str, Any] | None = None, *, strict: bool
+) -> BaseModel:
     try:
-        return kind.model_validate(value, strict=strict)
+        return kind.model_validate(value, strict=strict, context=context)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         raise invalid({_field(fault["loc"]): _sentence(fault["msg"]) for fault in faults[:20]}) from None

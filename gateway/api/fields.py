@@ -14,16 +14,23 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
 )
 
 from gateway.api.envelope import iso
+from gateway.egress import destinations
+from gateway.egress.addresses import Allowance
+from gateway.egress.destinations import Policy
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
-_WEBHOOK = rf"^https://{_HOST}(?::(?:443|8443|9443))?(?:/[!-\[\]-~]*)?$"
+_WEBHOOK = rf"^https://{_HOST}(?::(?:443|8443|9443))?(?:/[!\"$-\[\]-~]*)?$"
+_MOST_URL_CHARS = destinations.MAX_URL_CHARS
 _INNER_NAMES = (".localhost", ".local", ".internal", ".lan", ".home", ".corp", ".arpa", ".onion")
+PUBLIC_WEBHOOKS = Policy(Allowance(), table="webhooks")
+"""Where event webhooks may go unless the operator allows more."""
 
 
 class Given(BaseModel):
@@ -53,11 +60,29 @@ def _moment(value: Any) -> Any:
     return moment
 
 
-def _webhook_url(value: str) -> str:
-    host = (urlsplit(value).hostname or "").lower()
-    if host.endswith(_INNER_NAMES):
-        raise ValueError("must be reachable from the internet")
+def webhooks_context(policy: Policy) -> dict[str, Policy]:
+    """Return the context of a validation in which webhooks may go where a policy says."""
+    return {"webhooks": policy}
+
+
+def _webhook_url(value: str, info: ValidationInfo) -> str:
+    if re.fullmatch(_WEBHOOK, value) and not _is_inner(value):
+        return value
+    policy = (info.context or {}).get("webhooks", PUBLIC_WEBHOOKS)
+    if not policy.allowed.networks:
+        raise ValueError(
+            "must be https, with a public host name, without user or fragment, on port 443, 8443 or 9443; "
+            "the operator can allow private addresses (webhooks.allow_private)"
+        )
+    if not value.startswith("https://"):
+        raise ValueError("must begin with https://")
+    if problem := destinations.fault(value, policy):
+        raise ValueError(problem)
     return value
+
+
+def _is_inner(url: str) -> bool:
+    return (urlsplit(url).hostname or "").lower().endswith(_INNER_NAMES)
 
 
 def _zone(value: str) -> str:
@@ -104,9 +129,15 @@ Email = Annotated[
     str, StringConstraints(max_length=254, pattern=r"^[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")
 ]
 WebhookUrl = Annotated[
-    str, StringConstraints(max_length=2_048, pattern=_WEBHOOK), AfterValidator(_webhook_url)
+    str,
+    StringConstraints(max_length=_MOST_URL_CHARS),
+    AfterValidator(_webhook_url),
+    WithJsonSchema({"type": "string", "maxLength": _MOST_URL_CHARS, "pattern": _WEBHOOK}),
 ]
-"""https, a public host name (never an address), no user name, a usual port; checked again when connecting."""
+"""https, a public host name (never an address), no user name, a usual port; checked again when connecting.
+
+Where the operator allows private addresses, what `destinations.fault` finds no fault with will do as well.
+"""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]

@@ -80,10 +80,12 @@ class Policy:
     Attributes:
         allowed: the addresses that may be reached although they are not public.
         allow_http: whether ``http`` will do as well as ``https``.
+        table: where the operator sets both, for what is said of a URL that is refused.
     """
 
     allowed: Allowance
     allow_http: bool = False
+    table: str = "egress"
 
 
 def fault(url: str, policy: Policy) -> str | None:
@@ -116,7 +118,9 @@ def _scheme_fault(scheme: str, policy: Policy) -> str | None:
     if scheme == "https" or (scheme == "http" and policy.allow_http):
         return None
     if scheme == "http":
-        return "the URL is http, which anybody on the way can read: use https, or set egress.allow_http"
+        return (
+            f"the URL is http, which anybody on the way can read: use https, or set {policy.table}.allow_http"
+        )
     return f"the scheme {scheme} is not supported: use https"
 
 
@@ -165,7 +169,7 @@ def _number_fault(host: str, policy: Policy) -> str | None:
 
 def _address_fault(address: str, policy: Policy) -> str | None:
     refusal = "no plain address" if "%" in address else policy.allowed.refusal(address)
-    return refusal and f"the host is {refusal}: use a public one, or add it to egress.allow_private"
+    return refusal and f"the host is {refusal}: use a public one, or add it to {policy.table}.allow_private"
 
 
 def _inet_aton(host: str) -> IPv4Address | None:

@@ -6,6 +6,7 @@ from gateway.settings.formats import (
     ClockTime,
     ClusterUrl,
     FilePath,
+    Networks,
     Origins,
     PhoneNumber,
     Prefixes,
@@ -33,6 +34,21 @@ class ApiSettings(Section):
     def origin_list(self) -> tuple[str, ...]:
         """The origins."""
         return items(self.origins)
+
+
+class WebhookSettings(Section):
+    """Event webhooks."""
+
+    allow_private: Networks = Field(
+        default="",
+        description="networks that event webhooks may reach although they are not public, such as "
+        "10.1.2.0/24, by commas; whoever may create tasks can have requests sent there",
+    )
+
+    @property
+    def private_list(self) -> tuple[str, ...]:
+        """The networks."""
+        return items(self.allow_private)
 
 
 class ClusterSettings(Section):

@@ -11,6 +11,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, SecretStr
 
+from gateway.egress.addresses import Allowance
+
 _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
@@ -121,6 +123,17 @@ def _prefixes(value: str) -> str:
     return value
 
 
+def _networks(value: str) -> str:
+    try:
+        Allowance.parse(items(value))
+    except ValueError:
+        raise ValueError(
+            "must be networks like 10.1.2.0/24 or fd12:3456::/32, each beginning where its prefix ends the "
+            "host part, and none of them every address there is"
+        ) from None
+    return value
+
+
 def _phone_number(value: str) -> str:
     if not _PHONE_NUMBER.fullmatch(value):
         raise ValueError("must be a number in E.164: + and country code, 7 to 15 digits")
@@ -202,6 +215,7 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 """A folder, or a bucket of an object store."""
 
 Origins = Annotated[str, AfterValidator(_origins)]
+Networks = Annotated[str, AfterValidator(_networks)]
 Prefixes = Annotated[str, AfterValidator(_prefixes)]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
 ClockTime = Annotated[str, AfterValidator(_clock_time)]

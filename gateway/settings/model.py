@@ -11,7 +11,13 @@ from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 
 from gateway.errors import ConfigError
-from gateway.settings.control import ApiSettings, ClusterSettings, OutboundSettings, RecordingSettings
+from gateway.settings.control import (
+    ApiSettings,
+    ClusterSettings,
+    OutboundSettings,
+    RecordingSettings,
+    WebhookSettings,
+)
 from gateway.settings.formats import (
     ClusterUrl,
     DatabaseUrl,
@@ -89,6 +95,7 @@ class Settings(Section):
     recordings: RecordingSettings = RecordingSettings()
     outbound: OutboundSettings = OutboundSettings()
     api: ApiSettings = ApiSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -23,7 +23,10 @@ from gateway.api.fields import (
     Whole,
     left_out,
     listing,
+    webhooks_context,
 )
+from gateway.egress.addresses import Allowance
+from gateway.egress.destinations import Policy
 from gateway.storage.rows import Page
 
 GOOD: list[tuple[Any, Any, Any]] = [
@@ -47,8 +50,8 @@ GOOD: list[tuple[Any, Any, Any]] = [
     (Moment, "2026-11-26T12:00:00.123456789Z", datetime(2026, 11, 26, 12, 0, 0, 123_456, tzinfo=UTC)),
     (
         WebhookUrl,
-        "https://example.com/hook?key=1&x=y%20z#part",
-        "https://example.com/hook?key=1&x=y%20z#part",
+        'https://example.com/hook?key=1&x="y"%20z',
+        'https://example.com/hook?key=1&x="y"%20z',
     ),
     (WebhookUrl, "https://hooks.example.co.uk:8443", "https://hooks.example.co.uk:8443"),
 ]
@@ -84,8 +87,30 @@ BAD: list[tuple[Any, Any]] = [
         "https://example.com:99999/", "https://example.com/a b", "https://example.com/\n", "file:///etc/passwd",
         "gopher://example.com/", "ftp://example.com/", "https://example.com\\@evil.com/", "HTTPS://example.com/",
         "https://" + "a" * 64 + ".com/", "https://example.com/" + "x" * 2_048, "//example.com", 7,
+        "https://example.com/hook#part", "https://10.1.2.3/hook",
     )),
 ]  # fmt: skip
+
+INSIDE = webhooks_context(Policy(Allowance.parse(["10.1.0.0/16", "::1"]), table="webhooks"))
+ALLOWED_WEBHOOKS: list[tuple[str, str | None]] = [
+    ("https://example.com/hook", None),
+    ("https://10.1.2.3/hook", None),
+    ("https://10.1.2.3:3000/hook", None),
+    ("https://[::ffff:10.1.2.3]/hook", None),
+    ("https://localhost:9000/hook", None),
+    ("https://backend/hook", None),
+    ("https://backend.internal:3000/hook", None),
+    ("https://10.2.0.1/hook", "the host is a private address: use a public one, or add it to webhooks."),
+    ("https://127.0.0.1/hook", "the host is a loopback address"),
+    ("https://169.254.169.254/latest", "the address of a cloud's metadata service"),
+    ("https://0x0a010203/hook", "write 10.1.2.3"),
+    ("https://user:pw@10.1.2.3/hook", "put them into the auth setting"),
+    ("https://10.1.2.3/hook#part", "a fragment"),
+    ("https://10.1.2.3:6379/", "port 6379 is for Redis"),
+    ("http://10.1.2.3/hook", "must begin with https://"),
+    ("ftp://10.1.2.3/hook", "must begin with https://"),
+    ("https://10.1.2.3/a b", "write it percent-encoded"),
+]
 
 
 @pytest.mark.parametrize(("kind", "value", "taken"), GOOD, ids=lambda one: str(one)[:40])
@@ -99,6 +124,24 @@ def test_what_does_not_fit_is_refused() -> None:
     for kind, value in BAD:
         with pytest.raises(ValidationError):
             raise AssertionError(f"{value!r} as {TypeAdapter(kind).validate_python(value, strict=True)!r}")
+
+
+@pytest.mark.parametrize(("url", "problem"), ALLOWED_WEBHOOKS)
+def test_webhooks_may_go_inside_where_the_operator_says(url: str, problem: str | None) -> None:
+    """A network that is allowed can be named in plain, and so can hosts that only its own names know."""
+    adapter = TypeAdapter(WebhookUrl)
+    if problem is None:
+        assert adapter.validate_python(url, context=INSIDE) == url
+        return
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python(url, context=INSIDE)
+    assert problem in caught.value.errors()[0]["msg"]
+
+
+def test_whoever_names_a_private_webhook_is_told_whose_it_is_to_allow() -> None:
+    """The operator's setting is in the refusal."""
+    with pytest.raises(ValidationError, match=r"private addresses \(webhooks\.allow_private\)"):
+        TypeAdapter(WebhookUrl).validate_python("https://10.1.2.3/hook")
 
 
 def test_moments_are_told_with_milliseconds() -> None:

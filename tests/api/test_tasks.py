@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.egress.addresses import Allowance
+from gateway.egress.destinations import Policy
 from gateway.storage.agents import Agents
 from gateway.storage.calls import Calls
 from gateway.storage.database import Database
@@ -91,6 +93,24 @@ async def test_what_does_not_fit_is_named(room: ControlRoom) -> None:
 
     assert set(missing.body["details"]["fields"]) == {"agent_id", "name", "to_number"}
     assert (await room.get("/tasks")).data["total"] == 1
+
+
+async def test_webhook_goes_where_the_operator_allows(database: Database) -> None:
+    """An address inside is taken when its network is allowed, and refused by its field when another is."""
+    allowed, other = "https://10.1.2.3:9000/hook", "https://10.2.0.1/hook"
+    async with control_room(database, webhooks=Policy(Allowance.parse(["10.1.0.0/16"]))) as room:
+        created = await room.post("/tasks", plain(room, webhook_url=allowed))
+        path = f"/tasks/{created.data['id']}"
+        refused = [
+            await room.post("/tasks", plain(room, webhook_url=other)),
+            await room.patch(path, {"webhook_url": other}),
+        ]
+        kept = (await room.get(path)).data["webhook_url"]
+
+    assert (created.status, kept) == (201, allowed)
+    for answer in refused:
+        assert (answer.status, answer.body["details"]["field"]) == (400, "webhook_url")
+        assert "a private address" in answer.body["error"]
 
 
 async def test_agent_of_a_task_must_be_ones_own(room: ControlRoom) -> None:

@@ -235,6 +235,12 @@ def test_localhost_passes_when_either_loopback_address_is_allowed(cidr: str, ope
     assert (fault("https://localhost/x", policy) is None) is open_
 
 
+@pytest.mark.parametrize("url", ["http://h.example/", "https://10.1.2.3/"])
+def test_fix_is_named_by_the_operators_own_table(url: str) -> None:
+    """Tools and event webhooks are allowed more in different places."""
+    assert "webhooks.allow_" in (fault(url, Policy(Allowance(), table="webhooks")) or "")
+
+
 def test_http_needs_to_be_allowed() -> None:
     """Each part of a policy opens what it names only."""
     assert fault("http://h.example/", Policy(Allowance(), allow_http=True)) is None

@@ -3,10 +3,16 @@
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings.control import ApiSettings, ClusterSettings, OutboundSettings, RecordingSettings
+from gateway.settings.control import (
+    ApiSettings,
+    ClusterSettings,
+    OutboundSettings,
+    RecordingSettings,
+    WebhookSettings,
+)
 from gateway.settings.sections import Section
 
-SECTIONS = (ApiSettings, ClusterSettings, OutboundSettings, RecordingSettings)
+SECTIONS = (ApiSettings, ClusterSettings, OutboundSettings, RecordingSettings, WebhookSettings)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -40,13 +46,15 @@ def test_recordings_are_in_the_working_directory_unless_told_otherwise() -> None
 
 
 def test_lists_are_read_by_their_commas() -> None:
-    """Origins and prefixes come as lists."""
+    """Origins, networks and prefixes come as lists."""
     api = ApiSettings(origins="https://a.example.com, https://b.example.com")
 
     assert api.origin_list == ("https://a.example.com", "https://b.example.com")
     assert ApiSettings().origin_list == ()
     assert OutboundSettings(allowed_prefixes="+49,+43").prefix_list == ("+49", "+43")
     assert OutboundSettings().prefix_list == ("+",)
+    assert WebhookSettings(allow_private="10.1.0.0/16, ::1").private_list == ("10.1.0.0/16", "::1")
+    assert WebhookSettings().private_list == ()
 
 
 def test_no_calls_are_placed_unless_there_is_a_number() -> None:
