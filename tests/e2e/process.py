@@ -132,12 +132,13 @@ def _status_kb(pid: int, name: str) -> int:
 
 @asynccontextmanager
 async def outpost(
-    script: Script, settings: Mapping[str, object] | None = None
+    script: Script, settings: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[GatewayProcess]:
     """Run a gateway beside a simulator and a sandbox that live here; kill it if it is still there at the end.
 
     Args:
         settings: the gateway's, by environment name without ``GATEWAY_``.
+        environment: further variables of its process.
     """
     async with AsyncExitStack() as stack:
         sandbox = Sandbox()
@@ -148,8 +149,8 @@ async def outpost(
         http = await stack.enter_async_context(aiohttp.ClientSession())
         port = free_port()
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        environment = _environment(port, sandbox, simulator, folder, settings or {})
-        process = await stack.enter_async_context(child("serve", environment=environment))
+        told = _environment(port, sandbox, simulator, folder, settings or {}) | dict(environment or {})
+        process = await stack.enter_async_context(child("serve", environment=told))
         gateway = GatewayProcess(f"http://127.0.0.1:{port}", process, simulator, sandbox, http)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(gateway.read_log())

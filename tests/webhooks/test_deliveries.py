@@ -4,18 +4,19 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-import aiohttp
 import pytest
-from aiohttp import web
-from standardwebhooks import Webhook
+import trustme
 
+from gateway.api.webhook_posts import WebhookPosts
+from gateway.egress.addresses import Allowance
+from gateway.egress.client import Egress
+from gateway.egress.destinations import Policy
 from gateway.errors import GatewayError, StorageError, ToolError
 from gateway.storage.calls import Calls
 from gateway.storage.database import Database
@@ -24,7 +25,8 @@ from gateway.storage.rows import DeliveryAttempt, DeliveryState, OutboxEvent
 from gateway.webhooks import deliveries as module
 from gateway.webhooks.deliveries import TIMEOUT_S, Deliveries, DeliveryCounters
 from gateway.webhooks.schedule import WAITS_S
-from tests.tenants import HUNG_UP, tenant
+from tests.receiver import HOST, Receiver, trusting
+from tests.tenants import HUNG_UP, Tenant, tenant
 from tests.virtual_time import on_virtual_time
 
 START = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -411,79 +413,65 @@ def test_full_hands_claim_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(outbox.states().values()) == {"delivered"}
 
 
-# --- with the real outbox
+# --- with the real outbox, over real https
+
+DOWN_S = 3_600.0
+FIRST_TRY_AFTER_S = sum(WAITS_S[:4])
+"""When the try is due that is the first after the outage."""
 
 
-@dataclass
-class Receiver:
-    """A webhook of a user, as the stock package would have it. Lives as long as its server."""
+class Clock:
+    """A wall clock moved by hand. Lives as long as a test."""
 
-    url: str = ""
-    status: int = 200
-    got: list[dict[str, object]] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
+    def __init__(self, at: datetime) -> None:
+        self.at = at
 
-    async def answer(self, request: web.Request) -> web.Response:
-        """Verify a request, note it, and answer."""
-        body = await request.read()
-        Webhook(base64.b64encode(KEY).decode()).verify(body, dict(request.headers))
-        if self.status == 200:
-            self.got.append(json.loads(body))
-            self.ids.append(request.headers["webhook-id"])
-        return web.Response(status=self.status)
+    def __call__(self) -> datetime:
+        """Return what time it is."""
+        return self.at
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    """A receiver on a free port."""
-    made = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", made.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield made
-    await runner.cleanup()
+async def talks(tenant: Tenant, url: str, count: int, at: datetime) -> list[str]:
+    """Let tasks with a webhook have calls from beginning to end; return the calls' ids."""
+    made = []
+    for _ in range(count):
+        _, call = await tenant.executed(webhook_url=url)
+        await Calls(tenant.database).start(call.id, at)
+        await Calls(tenant.database).end(call.id, HUNG_UP, at)
+        made.append(call.id)
+    return made
 
 
-async def test_receiver_that_was_down_gets_all_in_order_and_verifies_it(
-    database: Database, receiver: Receiver
-) -> None:
-    """On both engines: an hour's outage by a moved clock, then both events of a call, signed, in order."""
-    acme, now = await tenant(database), datetime.now(UTC)
-    _, call = await acme.executed(webhook_url=receiver.url)
-    await Calls(database).start(call.id, now)
-    await Calls(database).end(call.id, HUNG_UP, now)
-    outbox = Outbox(database)
-
-    async with aiohttp.ClientSession() as session:
-
-        async def send(url: str, headers: Mapping[str, str], body: bytes) -> Said:
-            async with session.post(url, headers=headers, data=body, allow_redirects=False) as response:
-                return Said(response.status)
-
-        clock = now
-
-        async def sign_now(event: OutboxEvent, timestamp: int, body: bytes) -> Mapping[str, str]:
-            return await sign(event, int(datetime.now(UTC).timestamp()), body)
-
-        deliveries = Deliveries(outbox, send, sign_now, node="n", now=lambda: clock, chance=lambda: 0.5)
-        receiver.status = 503
-        for minutes in range(0, 61, 5):
-            clock = now + timedelta(minutes=minutes, seconds=10)
-            await deliveries.deliver_due()
-        assert receiver.got == []
-        failed = deliveries.counters.failed
-        receiver.status = 200
-        clock = now + timedelta(hours=4)
-        assert await deliveries.deliver_due() == 2
+async def test_receiver_that_was_down_for_an_hour_gets_all_in_order(database: Database) -> None:
+    """On both engines, the clock moved: nobody listens, then the stock package verifies what comes."""
+    acme, authority = await tenant(database), trustme.CA()
+    # What is sent at the end is signed now: the stock package compares with the real clock.
+    began = datetime.now(UTC) - timedelta(seconds=FIRST_TRY_AFTER_S)
+    clock, outbox = Clock(began), Outbox(database)
+    egress = Egress(Policy(Allowance.parse([HOST])), tls=trusting(authority))
+    posts = WebhookPosts(database, egress)
+    deliveries = Deliveries(outbox, posts.send, posts.sign, node="n", now=clock, chance=lambda: 0.5)
+    async with Receiver(acme.organization.webhook_secret, authority) as receiver:
+        calls = await talks(acme, receiver.url, 3, began)
+        tries: dict[float, int] = {}
+        for passed_s in range(0, int(FIRST_TRY_AFTER_S) + 30, 30):
+            clock.at = began + timedelta(seconds=passed_s)
+            if passed_s == DOWN_S:
+                await receiver.open()
+            if tried := await deliveries.deliver_due():
+                tries[passed_s] = tried
         assert await deliveries.deliver_due() == 0
+    await egress.close()
 
-    assert [one["event_type"] for one in receiver.got] == ["call_started", "call_completed"]
-    assert all(one["call_id"] == call.id for one in receiver.got)
-    assert set(receiver.got[1]) == {"event_type", "task_id", "call_id", "status", "data"}
-    tries = await outbox.attempts_of(acme.organization.id, receiver.ids[0])
-    assert [one.status for one in tries] == [503] * failed + [200]
-    assert await outbox.redeliver(acme.organization.id, receiver.ids[0], clock)
-    assert [one.id for one in await outbox.claim_due("n", clock)] == [receiver.ids[0]]
+    assert receiver.forged == 0
+    assert [receiver.of(call) for call in calls] == [["call_started", "call_completed"]] * 3
+    assert len({one.id for one in receiver.taken}) == len(receiver.taken) == 6
+    assert set(receiver.taken[0].body) == {"event_type", "task_id", "call_id", "status", "data"}
+    assert deliveries.counters == DeliveryCounters(delivered=6, failed=12)
+    assert [tried for passed_s, tried in tries.items() if passed_s < DOWN_S] == [3] * 4
+    assert [tried for passed_s, tried in tries.items() if passed_s >= DOWN_S] == [6]
+    first = next(one.id for one in receiver.taken if one.kind == "call_started")
+    booked = await outbox.attempts_of(acme.id, first)
+    assert [(one.status, one.error) for one in booked] == [(None, "connect")] * 4 + [(204, "")]
+    assert await outbox.redeliver(acme.id, first, clock.at)
+    assert [one.id for one in await outbox.claim_due("n", clock.at)] == [first]
