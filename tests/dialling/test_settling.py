@@ -373,7 +373,7 @@ async def _rename(database: Database, table: str, to: str) -> None:
 # --- many calls whose news is shuffled, doubled and lost
 
 SEEDS = int(os.environ.get("CALLBACK_SEEDS", "140"))
-"""How many there are; more can be asked for: a thousand take some twenty seconds (``--timeout 120``)."""
+"""How many there are; more can be asked for: a thousand take most of a minute (``--timeout 120``)."""
 
 TALKED, NO_STREAM, CANCELED = "talked", "no_stream", "stopped"
 FATES = {
