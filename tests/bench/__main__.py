@@ -8,9 +8,10 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import calls, parts, profiling, resamplers, soak
+from gateway.audio.resample import Kind
+from tests.bench import api, calls, parts, profiling, resamplers, soak
 from tests.bench.machine import describe
-from tests.bench.mix import MIXES
+from tests.bench.mix import MIXES, Mix
 from tests.bench.resamplers import KINDS
 
 _SHARE = 0.8
@@ -42,6 +43,10 @@ def _arguments() -> argparse.Namespace:
     full = commands.add_parser("calls", parents=[load], help="full-duplex calls on one core")
     full.add_argument("--floor", action="store_true", help="a relay that does nothing, to compare with")
     full.add_argument("--ramp", action="store_true", help="add calls until the core has enough")
+    reading = commands.add_parser("api", parents=[load], help="calls beside readers of the API")
+    reading.add_argument("--rate", type=float, default=50.0, help="reads a second")
+    watched = commands.add_parser("watchers", parents=[load], help="calls of which one is watched by many")
+    watched.add_argument("--watchers", type=int, default=500)
     commands.add_parser("parts", help="each part of the audio chains alone")
     commands.add_parser("resamplers", help="the resamplers' quality, delay and cost")
     commands.add_parser("profile", parents=[load], help="where the time goes under load, by part")
@@ -49,6 +54,10 @@ def _arguments() -> argparse.Namespace:
     sequential.add_argument("--calls", type=int, default=2_000)
     commands.add_parser("all", help="everything RESULTS.md is made of, in about twelve minutes")
     return parser.parse_args()
+
+
+def _load(chosen: argparse.Namespace) -> tuple[Kind, Mix, int, float]:
+    return chosen.resampler, chosen.mix, chosen.calls, chosen.seconds
 
 
 def _run(work: Coroutine[None, None, object]) -> object:
@@ -88,6 +97,10 @@ def main() -> None:
             _run(calls.ramp(chosen.resampler, chosen.mix, chosen.seconds, say))
         case "calls":
             _run(calls.steady(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, say))
+        case "api":
+            _run(api.readers(*_load(chosen), chosen.rate, say))
+        case "watchers":
+            _run(api.watchers(*_load(chosen), chosen.watchers, say))
         case "parts":
             say(parts.table())
         case "resamplers":

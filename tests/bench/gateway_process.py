@@ -65,6 +65,7 @@ class GatewayProcess:
         self.host = f"127.0.0.1:{self.port}"
         # Read after the process has gone, too; deleted with this object.
         self._log = tempfile.NamedTemporaryFile(mode="w+", prefix="gateway-bench-", suffix=".log")  # noqa: SIM115
+        self._told = tempfile.NamedTemporaryFile(mode="w+", prefix="gateway-bench-")  # noqa: SIM115
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-bench-")
         peer = f"http://127.0.0.1:{vatel_port}"
         env = os.environ | {
@@ -81,12 +82,14 @@ class GatewayProcess:
             "GATEWAY_DATABASE__URL": f"sqlite:///{self._folder.name}/gateway.db",
             "GATEWAY_RECORDINGS__FOLDER": f"{self._folder.name}/recordings",
             "GATEWAY_CALLS__MAX_ACTIVE": "5000",
+            "GATEWAY_API__REQUESTS_PER_MINUTE": "1000000",
             "GATEWAY_CALLS__DRAIN_GRACE_S": "0",
             "GATEWAY_CALLS__DRAIN_MAX_S": "1",
         }
         self._process = subprocess.Popen(
             [sys.executable, *options, "-m", f"tests.bench.{module}", str(GATEWAY_CORE)],
             env=env,
+            stdout=self._told,
             stderr=self._log,
         )
         self.pid = self._process.pid
@@ -110,6 +113,10 @@ class GatewayProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    def api_key(self) -> str:
+        """Return the API key that it made at its first start: the last word of what it told."""
+        return Path(self._told.name).read_text().split()[-1]
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

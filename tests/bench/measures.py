@@ -14,6 +14,7 @@ class Board:
         slip: how late the generator itself was with what it had to send.
         webhook: from a voice webhook sent to its TwiML received.
         setup: the gateway's share from `start` to the agent's socket: what was neither Vatel's nor Twilio's.
+        reads: from a request to the API sent to its answer read, by what was asked for.
         lost_bytes: µ-law of uninterrupted turns that did not come (mix `half`).
         stray_pieces: media that came between a `clear` and the next turn.
     """
@@ -30,6 +31,7 @@ class Board:
         self.slip = Histogram()
         self.webhook = Histogram()
         self.setup = Histogram()
+        self.reads: dict[str, Histogram] = {}
         self.frames_down = 0
         self.frames_up = 0
         self.chunks = 0
