@@ -217,7 +217,8 @@ class Registry:
             wait_s = min(left_s, 0.5) if self._reserved else left_s
             self._changed.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
             self._expire(now())
         return True
 

@@ -151,7 +151,8 @@ async def _in_thread(work: Callable[[], T]) -> T:
         RecordingError: it failed, or the disk did not answer in time.
     """
     try:
-        return await asyncio.wait_for(asyncio.to_thread(work), _DISK_WITHIN_S)
+        async with asyncio.timeout(_DISK_WITHIN_S):  # wait_for can lose a cancellation before Python 3.12
+            return await asyncio.to_thread(work)
     except (FileNotFoundError, NotADirectoryError):
         raise RecordingError("there is no such recording", reason="not_found") from None
     except OSError as error:  # a TimeoutError is one

@@ -50,7 +50,8 @@ class Reloader:
         seen = await asyncio.to_thread(stamp, self._path)
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), _LOOK_EVERY_S)
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._asked.wait()
             found = await asyncio.to_thread(stamp, self._path)
             if self._asked.is_set() or found != seen:
                 self._asked.clear()

@@ -102,6 +102,25 @@ async def test_other_things_in_the_folder_are_passed_over(tmp_path: Path) -> Non
     assert [one async for one in LocalStore(tmp_path / "nowhere").list()] == []
 
 
+async def test_cancelling_a_disk_call_is_never_lost(tmp_path: Path) -> None:
+    """Not even in the turn of the loop in which the disk has answered: the archive would go on for ever."""
+    store = await stored(tmp_path)
+    async with asyncio.TaskGroup() as group:
+        for turns in range(8):
+            reading = group.create_task(store.read(NAME, 0, 1))
+            await _turn(3)
+            threading.Event().wait(0.01)  # the disk answers, and the loop has not looked yet
+            await _turn(turns)
+            if reading.cancel():
+                with pytest.raises(asyncio.CancelledError):
+                    await reading
+
+
+async def _turn(times: int) -> None:
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
 async def test_disk_that_fails_or_hangs_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
