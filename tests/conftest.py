@@ -21,6 +21,11 @@ settings.register_profile("gateway", deadline=None)
 settings.load_profile("gateway")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are processors: calls wait more than they compute."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays until the end."""
     freeze_heap()
