@@ -1,6 +1,7 @@
 """Finished recordings in an object store: S3, Google Cloud Storage, Azure, by way of `obstore`."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,7 +19,8 @@ from gateway.recording.store import LocalStore, Store, Stored
 
 _ASK_WITHIN_S = 10.0
 _PUT_WITHIN_S = 600.0  # 460 MB, the longest call there is, at 6 Mbit/s
-_SCHEMES = ("s3", "gs", "az", "memory")
+_PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+_SCHEMES = (*_PREFIXES, "memory")
 # What the HTTP client takes, not the vendor's part; put into the latter's place it brings the process down.
 _CLIENT_OPTIONS = frozenset(
     [
@@ -65,7 +67,9 @@ def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
     limits: dict[str, Any] = {}
     if scheme != "memory":
         given = {key.lower(): value for key, value in (options or {}).items()}
-        client = {key: value for key, value in given.items() if key in _CLIENT_OPTIONS}
+        client = {
+            key: value for key, value in (_environment(scheme) | given).items() if key in _CLIENT_OPTIONS
+        }
         limits = {
             "config": {key: value for key, value in given.items() if key not in _CLIENT_OPTIONS},
             "client_options": {"connect_timeout": "5s", "timeout": "60s"} | client,
@@ -77,6 +81,16 @@ def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
         raise ConfigError(
             f"recordings.url: the {scheme} store cannot be used so ({type(error).__name__})"
         ) from None
+
+
+def _environment(scheme: str) -> dict[str, str]:
+    """Return what a vendor's variables say; the library reads them, but not those of its HTTP client."""
+    prefix = _PREFIXES[scheme]
+    return {
+        name.removeprefix(prefix).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
 
 
 class ObjectStore:

@@ -118,15 +118,13 @@ async def check_events(desk: Office, call_id: str) -> None:
 
 async def check_recording(desk: Office, call_id: str) -> None:
     """Play the recording by its link, without a key, whole and in part: the caller left, the agent right."""
-    path = f"/calls/{call_id}/recording"
-    link = (await desk.ask("GET", path))["recording_url"]
-    async with aiohttp.ClientSession() as http:
-        async with asyncio.timeout(10):
-            while (whole := await http.get(link)).status == 404:  # noqa: ASYNC110 - made once the call is over
-                await asyncio.sleep(0.05)
-        content = await whole.read()
-        part = await http.get(link, headers={"Range": "bytes=44-1043"})
-        assert (whole.status, part.status) == (200, 206)
+    content = await desk.play(call_id)
+    link = (await desk.ask("GET", f"/calls/{call_id}/recording"))["recording_url"]
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(link, headers={"Range": "bytes=44-1043"}) as part,
+    ):
+        assert part.status == 206
         assert part.headers["Content-Range"] == f"bytes 44-1043/{len(content)}"
         assert await part.read() == content[44:1044]
     stereo = np.frombuffer(content[44:], np.int16).reshape(-1, 2)
