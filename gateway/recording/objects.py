@@ -1,11 +1,11 @@
 """Finished recordings in an object store: S3, Google Cloud Storage, Azure, by way of `obstore`."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -45,13 +45,17 @@ _CLIENT_OPTIONS = frozenset(
 )
 
 
-def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
+def open_store(
+    url: str, options: Mapping[str, str] | None = None, environment: Mapping[str, str] = MappingProxyType({})
+) -> Store:
     """Return the store of a URL: ``file:///folder`` or a path, ``s3://``, ``gs://``, ``az://``, ``memory:``.
 
     Args:
         url: where recordings are kept; may end in a prefix.
         options: what the vendor's client takes (``region``, ``endpoint``, ``access_key_id`` …); what is not
             given comes from the vendor's own environment variables or the machine's identity.
+        environment: where the variables are that the vendor's client does not look for: ``AWS_ALLOW_HTTP``
+            and what else its HTTP client takes.
 
     Raises:
         ConfigError: no such kind of store, or options that it does not take; never shows an option's value.
@@ -67,9 +71,10 @@ def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
     limits: dict[str, Any] = {}
     if scheme != "memory":
         given = {key.lower(): value for key, value in (options or {}).items()}
-        client = {
-            key: value for key, value in (_environment(scheme) | given).items() if key in _CLIENT_OPTIONS
-        }
+        prefix = _PREFIXES[scheme]
+        named = {key: f"{prefix}{key.upper()}" for key in _CLIENT_OPTIONS}
+        client = {key: environment[name] for key, name in named.items() if name in environment}
+        client |= {key: value for key, value in given.items() if key in _CLIENT_OPTIONS}
         limits = {
             "config": {key: value for key, value in given.items() if key not in _CLIENT_OPTIONS},
             "client_options": {"connect_timeout": "5s", "timeout": "60s"} | client,
@@ -81,16 +86,6 @@ def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
         raise ConfigError(
             f"recordings.url: the {scheme} store cannot be used so ({type(error).__name__})"
         ) from None
-
-
-def _environment(scheme: str) -> dict[str, str]:
-    """Return what a vendor's variables say; the library reads them, but not those of its HTTP client."""
-    prefix = _PREFIXES[scheme]
-    return {
-        name.removeprefix(prefix).lower(): value
-        for name, value in os.environ.items()
-        if name.startswith(prefix)
-    }
 
 
 class ObjectStore:

@@ -60,12 +60,16 @@ async def test_long_recording_arrives_whole(source: Path) -> None:
 async def test_vendors_variables_reach_the_store(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What no option says comes from the environment, also what the library's HTTP client has to know."""
     async with serving() as bucket:
-        for name, value in bucket.options.items():
-            monkeypatch.setenv(f"AWS_{name.upper()}", value)
-        await open_store("s3://bucket").put(NAME, source)
-        plain = open_store("s3://bucket", {"allow_http": "false"})
-        with pytest.raises(RecordingError):
-            await plain.stat(NAME)
+        variables = {f"AWS_{name.upper()}": value for name, value in bucket.options.items()}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        await open_store("s3://bucket", environment=variables).put(NAME, source)
+        for refused in (
+            open_store("s3://bucket", {"allow_http": "false"}, variables),
+            open_store("s3://bucket", environment=variables | {"AWS_ALLOW_HTTP": "false"}),
+        ):
+            with pytest.raises(RecordingError):
+                await refused.stat(NAME)
 
         assert list(bucket.objects) == [NAME]
 
