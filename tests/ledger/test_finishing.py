@@ -11,11 +11,17 @@ import pytest
 from gateway.ledger import finishing
 from gateway.storage import reports
 from gateway.storage.database import Database
-from tests.ledger.bookkeeping import ENDED, Outage, call_info, until
+from tests.ledger.bookkeeping import ENDED, Office, Outage, call_info, until
 from tests.ledger.test_audio import database_url, finished, frames, recording, ring, row, studio, talk
 from tests.tenants import Tenant, an_id
 
 __all__ = ["database_url"]
+
+
+def finishing_of(office: Office) -> finishing.Finishing:
+    """Return what finishes the recordings of an office."""
+    assert office.ledger._audio is not None
+    return office.ledger._audio.finishing
 
 
 async def test_wav_that_has_no_room_waits_and_is_made_when_there_is_some(
@@ -40,8 +46,7 @@ async def test_wav_that_has_no_room_waits_and_is_made_when_there_is_some(
             await until(lambda: tries > 3)
             assert await row(database, call) == waiting
         found = await finished(database, call)
-        assert office.ledger._audio is not None
-        assert office.ledger._audio.finishing._put_off == set()
+        assert finishing_of(office)._put_off == set()
 
     assert (waiting.location, waiting.finished_at) == (None, None)
     assert frames(tmp_path, found) >= 3_200
@@ -58,8 +63,7 @@ async def test_recording_that_waits_is_declared_empty_by_no_other_node(
     await rows.begin(finishing.new_row(call.id, acme.id, call.created_at))
     await rows.update(call.id, state="waiting")
     async with recording(database, tmp_path) as office:
-        books = office.ledger._audio and office.ledger._audio.finishing
-        assert books is not None
+        books = finishing_of(office)
         await books.recover()
         waiting = await rows.find(acme.id, call.id)
         await rows.update(call.id, state="recording")
@@ -101,8 +105,7 @@ async def test_what_a_crash_left_is_finished_and_booked(
         _leave_segment(tmp_path, call.call_id)
     _leave_segment(tmp_path, an_id())  # of no call that is known
     async with recording(database, tmp_path) as office:
-        books = office.ledger._audio and office.ledger._audio.finishing
-        assert books is not None
+        books = finishing_of(office)
         await books.recover()
 
         for call in calls:
@@ -120,8 +123,7 @@ async def test_recordings_are_kept_for_so_long(database: Database, acme: Tenant,
     """The row says until when."""
     recordings = studio(tmp_path)
     async with recording(database, tmp_path, recordings) as office:
-        books = office.ledger._audio and office.ledger._audio.finishing
-        assert books is not None
+        books = finishing_of(office)
         books._keep = timedelta(days=30)
         call = await ring(office, acme)
         await talk(office.ledger.stream_began(call))
