@@ -3,7 +3,7 @@
 A watcher reads the stored events, then the live ones from there on; what it is too slow for is its own loss:
 events are kept for all watchers together and none of them can hold a call up. Once every two seconds each
 call that is watched is looked up, so that one whose node has died ends for its watchers too, and so is each
-key, so that a revoked one lets nobody watch on.
+key, so that a revoked one lets nobody watch on. A crowd that joins at once reads a few at a time.
 """
 
 import asyncio
