@@ -101,7 +101,7 @@ async def serving(
         )
         journal = Journal()
         ledger = Ledger(
-            *(ground.database, ground.cluster, journal, registry),
+            *(ground.database.for_calls, ground.cluster, journal, registry),
             recordings=ground.recordings,
             carrier=carrier(twilio),
             now=clock.now,
@@ -150,11 +150,11 @@ def _dialling(
     twilio: TwilioClient | None,
     registry: Registry,
 ) -> tuple[Outbound, Switchboard]:
-    config, node = dial_config(settings), ground.cluster.node
+    config, node, database = dial_config(settings), ground.cluster.node, ground.database.for_calls
     outbound = Outbound(
-        *(ground.database, twilio, config), node=node, now=utc_now, draining=lambda: registry.draining
+        *(database, twilio, config), node=node, now=utc_now, draining=lambda: registry.draining
     )
-    return outbound, Switchboard(ground.database, ledger, outbound.sids, config, node=node, now=utc_now)
+    return outbound, Switchboard(database, ledger, outbound.sids, config, node=node, now=utc_now)
 
 
 async def _serve_routes(table: list[web.RouteDef], listener: socket.socket, stack: AsyncExitStack) -> None:

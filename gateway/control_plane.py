@@ -139,4 +139,4 @@ def control_plane(
         Retention(database, ground.recordings, utc_now).run,
     )
     routes = [*control_routes(plane), *live.routes()]
-    return Plane(routes, works, live.dismiss, Health(registry, overview.answers), egress)
+    return Plane(routes, works, live.dismiss, Health(registry, Overview(database.for_calls).answers), egress)

@@ -20,7 +20,7 @@ from gateway.ledger.steady import Work, steadily
 from gateway.recording.encryption import KeyRing
 from gateway.recording.objects import open_store
 from gateway.recording.recordings import Recordings
-from gateway.settings import Settings
+from gateway.settings import Settings, environment
 from gateway.settings.control import RecordingSettings
 from gateway.settings.formats import items
 from gateway.storage.database import Database
@@ -72,7 +72,7 @@ def _cluster(settings: Settings) -> Cluster:
 
 
 def _recordings(settings: RecordingSettings, now: Callable[[], float]) -> Recordings:
-    store = open_store(settings.effective_url)
+    store = open_store(settings.effective_url, environment=environment())
     return Recordings(Path(settings.effective_folder), store, keys=_keys(settings), now=now)
 
 

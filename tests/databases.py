@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.errors import StorageError
+from gateway.storage import database as storage
 from gateway.storage import schema
 from gateway.storage.database import Database
 from gateway.storage.migrations import migrate
@@ -202,3 +203,27 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database.open(database_url)
     yield opened
     await opened.close()
+
+
+@asynccontextmanager
+async def held(database: Database) -> AsyncIterator[None]:
+    """Let readers hold every connection that is not kept for calls, and as many more wait for one."""
+    size = storage._READERS if database.kind == "sqlite" else storage._POOL_SIZE
+    holding, let_go = asyncio.Semaphore(0), asyncio.Event()
+
+    async def hold() -> None:
+        with suppress(StorageError):  # who waits for too long is told so
+            async with database.reading() as connection:
+                await connection.execute(sa.select(1))
+                holding.release()
+                await let_go.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2 * size):
+            group.create_task(hold())
+        for _ in range(size):
+            await holding.acquire()
+        try:
+            yield
+        finally:
+            let_go.set()

@@ -23,6 +23,7 @@ from websockets.asyncio.client import connect
 from gateway import app
 from gateway.app import Gateway, serve, serving
 from gateway.errors import ConfigError
+from gateway.foundations import Foundations, foundations
 from gateway.records import CallEnded, Ending, Happening, Reason, Result, StateChanged, StreamLost, ToolRun
 from gateway.sandbox.scripted import ToolUser
 from gateway.sandbox.server import Sandbox
@@ -30,10 +31,12 @@ from gateway.sandbox.stage import Script
 from gateway.settings import Settings
 from gateway.storage.calls import Calls
 from gateway.storage.database import Database
+from gateway.storage.rows import Call
 from gateway.telemetry import log
 from gateway.twilio import messages as twilio
 from gateway.vatel.messages import Argument
 from tests.bridge.stage import STREAM_SID
+from tests.databases import held
 from tests.e2e.process import free_port
 from tests.front_door import ACCOUNT, Line, call_sid, form, sign
 from tests.heap import freeze_heap
@@ -539,3 +542,34 @@ async def test_call_is_kept() -> None:
     assert kept is not None
     assert (kept.status, kept.reason) == ("completed", "agent_ended")
     assert kept.id == ringing.id
+
+
+async def test_call_is_kept_while_readers_hold_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many read, a call is booked, taken and written down over connections that are its own."""
+    opened: list[Database] = []
+
+    @asynccontextmanager
+    async def overheard(*given: Any) -> AsyncIterator[Foundations]:
+        async with foundations(*given) as ground:
+            opened.append(ground.database)
+            yield ground
+
+    monkeypatch.setattr(app, "foundations", overheard)
+    async with (
+        town(brief=ToolUser(call_after_s=0.0)) as place,
+        serving(place.settings("brief"), place.listener),
+        held(opened[0]),
+    ):
+        async with place.call() as line:
+            await listen(line)
+        kept = await ended_call(opened[0].for_calls)
+
+    assert (kept.status, kept.reason) == ("completed", "agent_ended")
+
+
+async def ended_call(database: Database) -> Call:
+    """Wait until the call's end is written down; return its row."""
+    async with asyncio.timeout(5):
+        while (kept := await Calls(database).find_by_sid(call_sid())) is None or kept.live:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return kept

@@ -21,6 +21,7 @@ from gateway.errors import EgressError
 from gateway.foundations import Foundations, foundations
 from gateway.settings import Settings
 from gateway.vatel.rest import VatelClient
+from tests.databases import held
 from tests.test_foundations import settings
 
 
@@ -125,6 +126,12 @@ async def test_database_that_goes_away_makes_it_unready(tmp_path: Path) -> None:
         put_a_folder_in_its_place(tmp_path / "gateway.db")
         async with asyncio.timeout(5):
             assert await plane.health._status() == "no_database"
+
+
+async def test_readers_that_hold_every_connection_leave_it_ready(tmp_path: Path) -> None:
+    """Readiness asks over the connections that calls are written down by: they are what new calls need."""
+    async with built(settings(tmp_path)) as (plane, ground), held(ground.database):
+        assert await plane.health._status() == "ready"
 
 
 def test_dial_settings_reach_dialling() -> None:

@@ -7,16 +7,19 @@ from typing import Any
 from aiohttp import web
 
 from gateway.api.call_control import must_be_over
-from gateway.api.call_models import LinkQuery, LiveAccess, RecordingLink, connection_info
+from gateway.api.call_models import LinkQuery, LiveAccess, RecordingLink, connection_info, recording_told
 from gateway.api.calls import find_call
+from gateway.api.envelope import unavailable
 from gateway.api.operations import PREFIX, Ask, expose
 from gateway.api.tokens import hash_token, new_token
 from gateway.storage.api_keys import AccessTokens
 from gateway.storage.calls import Calls
 from gateway.storage.database import Database
+from gateway.storage.reports import Recordings
 from gateway.storage.rows import AccessToken, Call
 
 TOKEN_S = 300.0
+_MADE_WITHIN_S = 1.0  # as a rule; a disk that is full takes longer
 
 StreamRecording = Callable[[web.Request, Call, Mapping[str, str]], Awaitable[web.StreamResponse]]
 """Answer with a call's audio (WAV, single byte ranges) and these headers; Refusal 404 when there is none."""
@@ -35,12 +38,16 @@ class CallAccessApi:
     ) -> None:
         self._calls = Calls(database)
         self._tokens = AccessTokens(database)
+        self._recordings = Recordings(database)
         self._stream_recording = stream_recording
         self._public_url = public_url
 
     @expose("GET", "/calls/{call_id}/recording", RecordingLink)
     async def get_recording(self, ask: Ask) -> Mapping[str, Any]:
-        """Get an address at which a finished call's audio can be played for five minutes, without a key."""
+        """Get an address at which a finished call's audio can be played for five minutes, without a key.
+
+        It is answered for a recording that is still being made as well: its stream says 503 until then.
+        """
         call = await find_call(self._calls, ask)
         must_be_over(call)
         token = await self._token(ask, call, "recording")
@@ -49,6 +56,7 @@ class CallAccessApi:
             "call_id": call.id,
             "recording_url": self._base(ask) + path,
             "expires_at": ask.now + timedelta(seconds=TOKEN_S),
+            **recording_told(await self._recordings.find(call.organization_id, call.id)),
         }
 
     @expose("GET", "/calls/{call_id}/recording/stream", None, access="link", query=LinkQuery)
@@ -56,6 +64,9 @@ class CallAccessApi:
         """Play a finished call's audio: WAV, single byte ranges, with a key or a link's token."""
         call = await find_call(self._calls, ask)
         must_be_over(call)
+        row = await self._recordings.find(call.organization_id, call.id)
+        if recording_told(row)["state"] == "processing":
+            raise unavailable("The recording is not made yet.", "processing", _MADE_WITHIN_S)
         return await self._stream_recording(ask.request, call, ask.headers)
 
     @expose("GET", "/calls/{call_id}/live", LiveAccess)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from gateway.api.fields import Given, Id, Moment, PageQuery, PhoneNumber, Told
+from gateway.storage.rows import Recording
 
 Status = Literal["initiated", "in_progress", "completed", "failed"]
 
@@ -109,12 +110,28 @@ class EventTold(Told):
     data: dict[str, Any]
 
 
+RecordingState = Literal["processing", "available", "empty", "none"]
+"""Not made yet, can be played, nothing was heard or written, not recorded."""
+
+
 class RecordingLink(Told):
-    """Where a recording can be played, and until when."""
+    """Where a recording can be played, and until when; ``truncated`` says why it ends before its call did."""
 
     call_id: str
     recording_url: str
     expires_at: Moment
+    state: RecordingState
+    duration_ms: int
+    truncated: str | None
+
+
+def recording_told(row: Recording | None) -> dict[str, Any]:
+    """Return what is told of the recording of a call that is over; None: there is no row of one."""
+    if row is None:
+        return {"state": "none", "duration_ms": 0, "truncated": None}
+    states: dict[str, RecordingState] = {"ready": "available", "empty": "empty"}
+    state = states.get(row.state, "processing")
+    return {"state": state, "duration_ms": row.duration_ms, "truncated": row.truncated}
 
 
 class LinkQuery(Given):

@@ -3,7 +3,7 @@
 A watcher reads the stored events, then the live ones from there on; what it is too slow for is its own loss:
 events are kept for all watchers together and none of them can hold a call up. Once every two seconds each
 call that is watched is looked up, so that one whose node has died ends for its watchers too, and so is each
-key, so that a revoked one lets nobody watch on.
+key, so that a revoked one lets nobody watch on. A crowd that joins at once reads a few at a time.
 """
 
 import asyncio
@@ -31,6 +31,8 @@ CHECK_EVERY_S = 2.0
 _PING_EVERY_S = 25.0
 _MOST_MESSAGE_BYTES = 4_096
 _CLOSE_WITHIN_S = 1.0
+_READ_TOGETHER = 4  # of the database's ten connections, so that a crowd of watchers leaves some to the API
+_ADMIT_WITHIN_S = 10.0
 _POLICY, _AWAY = 1008, 1001
 
 
@@ -64,6 +66,7 @@ class Live:
         self._now = now
         self._check_every_s = check_every_s
         self._watches: dict[Watch, Pass] = {}
+        self._turns = asyncio.Semaphore(_READ_TOGETHER)
 
     @property
     def watchers(self) -> int:
@@ -78,11 +81,13 @@ class Live:
         """Let somebody watch a call until it is over, or until they may not any more."""
         request_id, headers = str(uuid4()), {"Cache-Control": "no-store"}
         try:
-            shown, call = await self._admit(request, headers)
+            async with asyncio.timeout(_ADMIT_WITHIN_S), self._turns:
+                shown, call = await self._admit(request, headers)
         except Refusal as refusal:
             return self._refused(refusal, request_id, headers)
-        except StorageError as fault:
-            log.warning("live_refused", reason=fault.reason, request_id=request_id)
+        except (StorageError, TimeoutError) as fault:
+            reason = getattr(fault, "reason", "crowded")
+            log.warning("live_refused", reason=reason, request_id=request_id)
             away = unavailable("The database does not answer; try again.", "storage", 1.0)
             return self._refused(away, request_id, headers)
         socket = web.WebSocketResponse(
@@ -90,7 +95,7 @@ class Live:
         )
         socket.headers.update({**headers, "X-Request-Id": request_id})
         await socket.prepare(request)
-        watch = Watch(call, socket, self._stored, self._events, self._guard)
+        watch = Watch(call, socket, self._stored, self._events, self._guard, self._turns)
         self._watches[watch] = shown
         try:
             leave = await self._run(watch, shown)

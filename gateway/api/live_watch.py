@@ -44,6 +44,7 @@ class Watch:
         stored: events that are in the database.
         events: those that happen now.
         guard: looks the call up.
+        turns: taken while what is stored is read.
 
     Attributes:
         seq: the number of the last event that was told.
@@ -56,6 +57,7 @@ class Watch:
         stored: CallEvents,
         events: LiveEvents,
         guard: LiveGuard,
+        turns: asyncio.Semaphore,
     ) -> None:
         self.call = call
         self.seq = 0
@@ -63,6 +65,7 @@ class Watch:
         self._stored = stored
         self._events = events
         self._guard = guard
+        self._turns = turns
         self._status = ""
         self._last_words: say.Message | None = None
         self._seen_over = 0
@@ -127,7 +130,8 @@ class Watch:
             await self._send_stored()
         for _ in range(_MOST_RETRIES):
             with suppress(StorageError, Refusal):
-                self.call = await self._guard.call(self.call.organization_id, self.call.id)
+                async with self._turns:
+                    self.call = await self._guard.call(self.call.organization_id, self.call.id)
                 if not self.call.live:
                     return await self._tell(say.status_of(self.call))
             await asyncio.sleep(_RETRY_S)
@@ -159,7 +163,8 @@ class Watch:
             raise Leave(_TRY_AGAIN, "events_missed") from None
 
     async def _send_stored(self) -> None:
-        found = await self._stored.list_all(self.call.organization_id, self.call.id, self.seq)
+        async with self._turns:
+            found = await self._stored.list_all(self.call.organization_id, self.call.id, self.seq)
         if found:
             self.seq = found[-1].seq
             if entries := transcript_of(found):

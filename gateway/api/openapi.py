@@ -51,7 +51,7 @@ _REFUSALS = {
     404: "There is no such thing, or it is another organization's.",
     429: "Too many requests; Retry-After says when to come again.",
     500: "A bug here; the request id finds it in the log.",
-    503: "An external service failed.",
+    503: "An external service failed, or it is not ready yet; Retry-After says when to come again.",
 }
 _BODY_REFUSALS = {
     408: "The body did not arrive in time.",

@@ -29,6 +29,7 @@ _WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 _GIVE_UP_S = 3_600.0
 _AT_A_TIME = 8
 _FINAL = frozenset({"ended", "completed", "failed"})
+_EXTRACTED = frozenset({"extracted", None})
 _ROLES = {"user": "caller", "caller": "caller", "agent": "agent", "assistant": "agent"}
 
 
@@ -64,7 +65,11 @@ def record_of(found: models.Call) -> dict[str, Any]:
     entries = found.transcript.entries if found.transcript is not None else ()
     return {
         "summary": found.summary,
-        "extracted_data": {one.name: one.value for one in found.extracted_variables if one.name},
+        "extracted_data": {
+            one.name: one.value
+            for one in found.extracted_variables
+            if one.name and one.type in _EXTRACTED  # what the session was given is no news
+        },
         "tags": list(found.tags),
         "cost": found.cost,
         "duration_s": found.duration_seconds,

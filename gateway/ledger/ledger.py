@@ -113,7 +113,7 @@ class Ledger:
         """
         fault: GatewayError | None = None
         works = [self._writer.run, self._recovery.run, self._write_batches, self._renew_leases]
-        works += [] if self._audio is None else [self._audio.run]
+        works += [] if self._audio is None else [self._audio.finishing.run]
         async with asyncio.TaskGroup() as self._group:
             tasks = [self._group.create_task(steadily(work)) for work in works]
             try:

@@ -117,8 +117,10 @@ class Archive:
         Raises:
             RecordingError: the id is no UUID, its key is not there, or the store did not answer.
         """
-        for sealed in (False, True):
-            name = names.name_of(recording_id, sealed=sealed)
+        possible = [names.name_of(recording_id, sealed=sealed) for sealed in (False, True)]
+        # What waits here is found here: a store that is away has no say in it.
+        waiting = [name for name in possible if await self._waits(name)]
+        for name in waiting or possible:
             try:
                 found = await self.open(name)
             except RecordingError as fault:
@@ -127,6 +129,13 @@ class Archive:
                 raise
             return Finished(recording_id, name, found.size_bytes, found.duration_ms, found.key_id)
         return None
+
+    async def _waits(self, name: str) -> bool:
+        try:
+            await self._ready.stat(name)
+        except RecordingError:
+            return False
+        return True
 
     async def delete(self, recording_id: str) -> None:
         """Remove a recording for good; one that is not there is no fault.

@@ -5,6 +5,7 @@ beside its place, synced and renamed there, and only then are the segments remov
 point, the next run begins again and ends the same.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def finalise(live: Path, folder: Path, recording_id: str, keys: KeyRing | None) 
 
     Raises:
         RecordingError: a segment is sealed by a key that is not there.
-        OSError: it cannot be read or written; the segments stand.
+        OSError: it cannot be read or written, or there is no room for it; the segments stand.
     """
     parts = segments.segments(live) if live.is_dir() else []
     pairs = min(sum(count for count, _ in _plan(parts)), wav.MOST_PAIRS)
@@ -69,6 +70,7 @@ def finalise(live: Path, folder: Path, recording_id: str, keys: KeyRing | None) 
         return None
     name = names.name_of(recording_id, sealed=keys is not None)
     key_id = keys.current if keys else ""
+    _need_room(folder, wav.size(pairs))
     _write(folder / name, _sealed(_content(parts, pairs, keys), keys))
     spent = live.with_name(live.name + _SPENT)
     live.replace(spent)  # at once: segments removed one by one would leave half a call to be finished again
@@ -119,6 +121,13 @@ def _sealed(content: Iterator[bytes], keys: KeyRing | None) -> Iterator[bytes]:
             del waiting[:PIECE_BYTES]
             number += 1
     yield seal.close(number, bytes(waiting), last=True)
+
+
+def _need_room(folder: Path, size_bytes: int) -> None:
+    """See first whether a WAV fits: written up to the last byte of the disk, it would cut calls that live."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < size_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write(path: Path, content: Iterator[bytes]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -18,7 +19,8 @@ from gateway.recording.store import LocalStore, Store, Stored
 
 _ASK_WITHIN_S = 10.0
 _PUT_WITHIN_S = 600.0  # 460 MB, the longest call there is, at 6 Mbit/s
-_SCHEMES = ("s3", "gs", "az", "memory")
+_PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+_SCHEMES = (*_PREFIXES, "memory")
 # What the HTTP client takes, not the vendor's part; put into the latter's place it brings the process down.
 _CLIENT_OPTIONS = frozenset(
     [
@@ -43,13 +45,17 @@ _CLIENT_OPTIONS = frozenset(
 )
 
 
-def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
+def open_store(
+    url: str, options: Mapping[str, str] | None = None, environment: Mapping[str, str] = MappingProxyType({})
+) -> Store:
     """Return the store of a URL: ``file:///folder`` or a path, ``s3://``, ``gs://``, ``az://``, ``memory:``.
 
     Args:
         url: where recordings are kept; may end in a prefix.
         options: what the vendor's client takes (``region``, ``endpoint``, ``access_key_id`` …); what is not
             given comes from the vendor's own environment variables or the machine's identity.
+        environment: where the variables are that the vendor's client does not look for: ``AWS_ALLOW_HTTP``
+            and what else its HTTP client takes.
 
     Raises:
         ConfigError: no such kind of store, or options that it does not take; never shows an option's value.
@@ -65,7 +71,10 @@ def open_store(url: str, options: Mapping[str, str] | None = None) -> Store:
     limits: dict[str, Any] = {}
     if scheme != "memory":
         given = {key.lower(): value for key, value in (options or {}).items()}
-        client = {key: value for key, value in given.items() if key in _CLIENT_OPTIONS}
+        prefix = _PREFIXES[scheme]
+        named = {key: f"{prefix}{key.upper()}" for key in _CLIENT_OPTIONS}
+        client = {key: environment[name] for key, name in named.items() if name in environment}
+        client |= {key: value for key, value in given.items() if key in _CLIENT_OPTIONS}
         limits = {
             "config": {key: value for key, value in given.items() if key not in _CLIENT_OPTIONS},
             "client_options": {"connect_timeout": "5s", "timeout": "60s"} | client,

@@ -9,8 +9,10 @@ finishes what nobody does any more.
 """
 
 import asyncio
+import errno
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,16 +119,20 @@ class Recordings:
         """Make the WAV of a call that is over and whose streams have been ended.
 
         Returns:
-            The recording, also when it was finished before; None when nothing was heard, or when it cannot be
-            made now (then :meth:`recover` tries again).
+            The recording, also when it was finished before; None when nothing was heard.
 
         Raises:
-            RecordingError: the id is no UUID, or it was finished before and the store did not answer.
+            RecordingError: ``unfinished``: it cannot be made now, and what was recorded stands; ``busy``:
+                another process works on it: ask again, or let :meth:`recover` do it. Else the id is no UUID,
+                or it was finished before and the store did not answer.
         """
         names.check_id(recording_id)
         folder = self._folders.pop(recording_id, None) or LiveFolder(self._live / recording_id)
-        reason, dropped = self._losses.pop(recording_id, ("", 0))
         finished = await self._finalise(recording_id, folder) or await self.archive.find(recording_id)
+        return self._with_losses(recording_id, finished)
+
+    def _with_losses(self, recording_id: str, finished: Finished | None) -> Finished | None:
+        reason, dropped = self._losses.pop(recording_id, ("", 0))
         if finished is None:
             return None
         return replace(finished, truncated=reason, dropped_ms=dropped // SAMPLES_PER_MS)
@@ -136,10 +142,10 @@ class Recordings:
             async with self._one_at_a_time, asyncio.timeout(_FINALISE_WITHIN_S):
                 finished = await asyncio.to_thread(self._make, recording_id, folder)
         except BlockingIOError:
-            return None  # another process works on it
+            raise RecordingError("another process works on the recording", reason="busy") from None
         except (OSError, RecordingError) as error:
-            log.warning("recording_unfinished", recording_id=recording_id, error=type(error).__name__)
-            return None
+            why = errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
+            raise RecordingError(f"the recording cannot be made now ({why})", reason="unfinished") from None
         if finished is not None:
             await self.archive.keep(finished.name)
         return finished
@@ -157,10 +163,12 @@ class Recordings:
         """Finish what was left behind, by this process or by another one that works in the same folder."""
         recovered = []
         for path in await asyncio.to_thread(self._left_behind):
-            finished = await self._finalise(path.name, LiveFolder(path))
-            if finished is not None:
-                log.info("recording_recovered", recording_id=path.name, duration_ms=finished.duration_ms)
-                recovered.append(replace(finished, recovered=True))
+            with suppress(RecordingError):  # not now: it stays, and is found the next time
+                finished = await self._finalise(path.name, LiveFolder(path))
+                finished = self._with_losses(path.name, finished)
+                if finished is not None:
+                    log.info("recording_recovered", recording_id=path.name, duration_ms=finished.duration_ms)
+                    recovered.append(replace(finished, recovered=True))
         return recovered
 
     def _left_behind(self) -> list[Path]:
@@ -189,6 +197,7 @@ class Recordings:
         if names.check_id(recording_id) in self._folders:
             raise RecordingError("the call is still being recorded; end it first", reason="live")
         async with self._one_at_a_time:  # a WAV that is being made is made first
+            self._losses.pop(recording_id, None)
             await asyncio.to_thread(self._remove_left_behind, recording_id)
             await self.archive.delete(recording_id)
 

@@ -67,7 +67,7 @@ def load(cli: Mapping[str, object] = MappingProxyType({}), env: Mapping[str, str
 
 
 def environment() -> Mapping[str, str]:
-    """Return the process's environment, for the secrets that the tools file points to."""
+    """Return the process's environment: secrets that the tools file points to, an object store's client."""
     return os.environ
 
 

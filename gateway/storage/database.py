@@ -27,7 +27,9 @@ STATEMENT_TIMEOUT_S = 2.0
 POOL_TIMEOUT_S = 1.0
 _CONNECT_TIMEOUT_S = 3.0
 _POOL_SIZE = 10
+_CALLS_POOL_SIZE = 8
 _READERS = 4
+_CALLS_READERS = 2
 _WRITER_WAIT_S = 5.0
 
 _SQLITE_REASONS = {
@@ -55,12 +57,25 @@ _SQLSTATE_CLASSES = {"08": "unavailable", "23": "conflict"}
 
 
 class Database:
-    """Connections to one database; lives as long as the process. Made by :meth:`open`."""
+    """Connections to one database; lives as long as the process. Made by :meth:`open`.
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    Attributes:
+        for_calls: the same database over connections that only live calls use: however many requests and
+            watchers hold all others, a call is booked and written down at once.
+    """
+
+    def __init__(
+        self,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        *,
+        turn: asyncio.Lock | None = None,
+        for_calls: "Database | None" = None,
+    ) -> None:
         self._writer = writer
         self._reader = reader
-        self._turn = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+        self._turn = turn
+        self.for_calls = self if for_calls is None else for_calls
 
     @classmethod
     def open(cls, url: str, *, patient: bool = False) -> "Database":
@@ -75,9 +90,13 @@ class Database:
         """
         parsed = _parse(url)
         if parsed.drivername.startswith("sqlite"):
-            return cls(_sqlite(parsed, write=True), _sqlite(parsed, write=False))
-        engine = _postgresql(parsed, patient)
-        return cls(engine, engine)
+            writer, turn = _sqlite(parsed, 1, write=True), asyncio.Lock()
+            calls = cls(writer, _sqlite(parsed, _CALLS_READERS), turn=turn)
+            return cls(writer, _sqlite(parsed, _READERS), turn=turn, for_calls=calls)
+        engine, calls_engine = (
+            _postgresql(parsed, size, patient=patient) for size in (_POOL_SIZE, _CALLS_POOL_SIZE)
+        )
+        return cls(engine, engine, for_calls=cls(calls_engine, calls_engine))
 
     @property
     def kind(self) -> Literal["sqlite", "postgresql"]:
@@ -136,8 +155,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._writer.dispose()
-        await self._reader.dispose()
+        calls = self.for_calls
+        for engine in {self._writer, self._reader, calls._writer, calls._reader}:
+            await engine.dispose()
 
 
 @asynccontextmanager
@@ -178,12 +198,12 @@ def _parse(url: str) -> URL:
     )
 
 
-def _sqlite(url: URL, *, write: bool) -> AsyncEngine:
+def _sqlite(url: URL, size: int, *, write: bool = False) -> AsyncEngine:
     engine = create_async_engine(
         url,
         json_serializer=dump_json,
         hide_parameters=True,
-        pool_size=1 if write else _READERS,
+        pool_size=size,
         max_overflow=0,
         pool_timeout=_WRITER_WAIT_S,
         connect_args={"timeout": STATEMENT_TIMEOUT_S},
@@ -209,7 +229,7 @@ def _sqlite(url: URL, *, write: bool) -> AsyncEngine:
     return engine
 
 
-def _postgresql(url: URL, patient: bool) -> AsyncEngine:
+def _postgresql(url: URL, size: int, *, patient: bool) -> AsyncEngine:
     query = dict(url.query)
     ssl_mode = query.pop("sslmode", None)
     arguments: dict[str, Any] = {"timeout": _CONNECT_TIMEOUT_S}
@@ -222,7 +242,7 @@ def _postgresql(url: URL, patient: bool) -> AsyncEngine:
         url.set(query=query),
         json_serializer=dump_json,
         hide_parameters=True,
-        pool_size=_POOL_SIZE,
+        pool_size=size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,  # a restart of the server costs a round trip, not a failed request

@@ -2,9 +2,13 @@
 
 from urllib.parse import urlsplit
 
+import pytest
+
 from gateway.api.tokens import hash_token
+from gateway.ledger.finishing import new_row
 from gateway.storage.api_keys import AccessTokens, ApiKeys
 from gateway.storage.database import Database
+from gateway.storage.reports import Recordings
 from tests.control_room import AUDIO, ControlRoom, control_room
 from tests.tenants import NOW, an_id
 
@@ -26,6 +30,36 @@ async def test_recording_plays_from_its_link(room: ControlRoom) -> None:
     assert "X-Request-Id" in played.headers
     room.pass_time(301)
     assert (await room.get(f"{url.path}?{url.query}", key=None, prefix="")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "status"),
+    [
+        (None, "none", 200),
+        ("recording", "processing", 503),
+        ("waiting", "processing", 503),
+        ("ready", "available", 200),
+        ("empty", "empty", 200),
+    ],
+)
+async def test_recording_says_how_far_it_is(
+    room: ControlRoom, state: str | None, told: str, status: int
+) -> None:
+    """A recording that is still being made is neither played nor said not to be there: come again."""
+    call = await room.acme.finished()
+    if state is not None:
+        rows = Recordings(room.database)
+        await rows.begin(new_row(call.id, room.acme.id, NOW))
+        await rows.update(call.id, state=state, duration_ms=7, truncated="disk_full")
+    link = (await room.get(f"/calls/{call.id}/recording")).data
+    played = await room.get(f"/calls/{call.id}/recording/stream")
+
+    wanted = (told, 0, None) if state is None else (told, 7, "disk_full")
+    assert (link["state"], link["duration_ms"], link["truncated"]) == wanted
+    assert played.status == status
+    if status == 503:
+        assert played.reason == "processing"
+        assert int(played.headers["Retry-After"]) >= 1
 
 
 async def test_live_call_has_no_recording_yet(room: ControlRoom) -> None:

@@ -2,14 +2,19 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.api import live
 from gateway.api.call_control import CANCELED
 from gateway.storage.api_keys import ApiKeys
 from gateway.storage.calls import Calls
+from gateway.storage.database import Database
 from gateway.storage.rows import Call, CallEvent
 from tests.live_room import (
     OTHER_ORIGIN,
@@ -186,6 +191,57 @@ async def test_watchers_come_and_go_and_all_are_told_the_same(acme: Tenant) -> N
     assert len(stayed) > 200
     assert all(told == wanted for told in stayed)
     assert room.live.watchers == 0
+
+
+async def test_crowd_leaves_the_database_to_others(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many join at once, few of them read at a time, none is sent away, and other readers get in."""
+    reading, now, most = Database.reading, 0, 0
+
+    @asynccontextmanager
+    async def counted(database: Database) -> AsyncIterator[AsyncConnection]:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        try:
+            async with reading(database) as connection:
+                yield connection
+        finally:
+            now -= 1
+
+    async with live_room(acme, check_every_s=60) as room:
+        call = await acme.talk()
+        await room.happen(entry(call.id, 1, 0, "caller", "hello"))
+        with monkeypatch.context() as patched:
+            patched.setattr(Database, "reading", counted)
+
+            async def watcher() -> list[dict[str, Any]]:
+                async with room.watch(call.id) as socket:
+                    return await said(socket, 3)
+
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(watcher()) for _ in range(100)]
+
+    assert all(texts(task.result()) == ["hello"] for task in tasks)
+    assert 1 < most <= live._READ_TOGETHER
+
+
+async def test_crowd_that_takes_too_long_is_told_to_come_again(
+    acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever would wait for the others for ever is refused, and let in when there are fewer."""
+    monkeypatch.setattr(live, "_ADMIT_WITHIN_S", 0.05)
+    async with live_room(acme, check_every_s=60) as room:
+        call = await acme.talk()
+        for _ in range(live._READ_TOGETHER):
+            await room.live._turns.acquire()
+        status, body = await room.refusal(call.id, api_key=room.key_text)
+        monkeypatch.setattr(live, "_ADMIT_WITHIN_S", 10.0)
+        room.live._turns.release()
+        async with room.watch(call.id) as socket:
+            first = (await said(socket, 1))[0]
+
+    assert (status, body["details"]["reason"]) == (503, "storage")
+    assert first["type"] == "connected"
 
 
 async def test_more_events_than_are_kept_are_read_from_storage(acme: Tenant) -> None:

@@ -82,7 +82,8 @@ def watch_of(tenant: Tenant, call: Call, reader: Reader, **parts: Any) -> Watch:
     """Return a watcher of a call."""
     stored = parts.get("stored", CallEvents)(tenant.database)
     socket = cast(web.WebSocketResponse, reader)
-    return Watch(call, socket, stored, parts.get("events", Hub()), LiveGuard(tenant.database, None))
+    turns = asyncio.Semaphore(1)
+    return Watch(call, socket, stored, parts.get("events", Hub()), LiveGuard(tenant.database, None), turns)
 
 
 @pytest.fixture

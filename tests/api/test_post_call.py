@@ -160,7 +160,7 @@ async def test_cluster_that_is_away_is_waited_for(acme: Tenant) -> None:
 
 
 def test_record_of_a_call() -> None:
-    """Summary, variables by name, tags, cost, and what was said by either side."""
+    """Summary, extracted variables by name, tags, cost, and what was said by either side."""
     found = models.Call(
         id="c",
         status="ended",
@@ -171,6 +171,9 @@ def test_record_of_a_call() -> None:
         termination_reason="user_hangup",
         extracted_variables=(
             models.ContextVariable(name="nights", value=2),
+            models.ContextVariable(name="beds", type="extracted", value=1),
+            models.ContextVariable(name="name", type="input", value="given"),
+            models.ContextVariable(name="today", type="system", value="known"),
             models.ContextVariable(value="nameless"),
         ),
         transcript=models.Transcript(
@@ -185,7 +188,7 @@ def test_record_of_a_call() -> None:
 
     assert record_of(found) == {
         "summary": "Booked.",
-        "extracted_data": {"nights": 2},
+        "extracted_data": {"nights": 2, "beds": 1},
         "tags": ["vip"],
         "cost": 0.25,
         "duration_s": 12.5,

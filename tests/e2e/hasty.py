@@ -6,7 +6,7 @@ For tests that kill nodes and cannot wait as long as an operator can.
 import sys
 
 from gateway import cli
-from gateway.ledger import audio, ledger, recovery
+from gateway.ledger import finishing, ledger, recovery
 
 LEASE_S = 3.0
 
@@ -18,9 +18,9 @@ def hurry() -> None:
         (ledger, "RENEW_S", 0.6),
         (recovery, "_LOOK_EVERY_S", 0.4),
         (recovery, "_GRACE_S", 1.5),
-        (audio, "_RECOVER_AFTER_S", 2.0),
-        (audio, "_RECOVER_EVERY_S", 1.0),
-        (audio, "_UNFINISHED_FOR_S", 5.0),
+        (finishing, "_RECOVER_AFTER_S", 2.0),
+        (finishing, "_RECOVER_EVERY_S", 1.0),
+        (finishing, "_UNFINISHED_FOR_S", 5.0),
     ):
         assert hasattr(module, name), f"{name} is no more"
         setattr(module, name, seconds)

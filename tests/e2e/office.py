@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.e2e.process import GatewayProcess
 from tests.e2e.town import AGENT, Town
 
 _PATIENCE_S = 10.0
@@ -34,7 +35,17 @@ class Office:
                 await asyncio.sleep(0.02)
         return found
 
-    async def hire(self, place: Town, number: str, **fields: object) -> dict[str, Any]:
+    async def play(self, call_id: str) -> bytes:
+        """Play a call's recording by its link, without a key, once it is made; return the WAV."""
+        link = (await self.ask("GET", f"/calls/{call_id}/recording"))["recording_url"]
+        async with asyncio.timeout(_PATIENCE_S), aiohttp.ClientSession() as http:
+            while True:
+                async with http.get(link) as answer:
+                    if answer.status == 200:
+                        return await answer.read()
+                await asyncio.sleep(0.05)
+
+    async def hire(self, place: Town | GatewayProcess, number: str, **fields: object) -> dict[str, Any]:
         """Create an agent that answers a number with the town's Vatel agent."""
         vatel_agent_id = place.sandbox.agent_id(AGENT)
         wanted = {"name": "Desk", "system_prompt": "Be kind.", "vatel_agent_id": vatel_agent_id} | fields

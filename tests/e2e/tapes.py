@@ -9,6 +9,7 @@ sample by sample; on the right, where each of the agent's tones begins and ends 
 
 import argparse
 import asyncio
+import io
 import sys
 import wave
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from gateway.simulator import recording
 from gateway.simulator.caller import WavCaller, sine
 from gateway.simulator.microphone import cut
 from gateway.simulator.options import CallOptions
+from gateway.simulator.report import CallReport
 from gateway.storage import schema
 from gateway.storage.database import Database
 from gateway.vatel.messages import Interruption
@@ -49,6 +51,11 @@ def rounds(seconds: float) -> Acts:
         if place % 3 == 2:
             acts.append((at_s + 0.35, send(Interruption())))
     return Acts(tuple(acts))
+
+
+def voice(seconds: float) -> WavCaller:
+    """Return a caller who sends a tone for so long, and hangs up a second later."""
+    return WavCaller(cut(ulaw.encode(sine(CALLER_HZ, round(seconds * RATE_HZ), -10.0))), 1.0)
 
 
 @dataclass(frozen=True)
@@ -81,15 +88,12 @@ async def compare(seconds: float) -> Comparison:
         database = Database.open(place.database_url)
         try:
             await furnish(database, place.sandbox)
-            voice = ulaw.encode(sine(CALLER_HZ, round((seconds - 1.0) * RATE_HZ), -10.0))
-            caller = WavCaller(cut(voice), 1.0)
-            report = await place.call(caller, CallOptions(max_seconds=seconds + 30.0))
+            report = await place.call(voice(seconds - 1.0), CallOptions(max_seconds=seconds + 30.0))
             path = await _recorded(place, database)
         finally:
             await database.close()
         left, right = await asyncio.to_thread(_read, path)
-    said, heard = recording.sides(report.record)
-    return _compared(left, right, said, heard)
+    return compared(left, right, report)
 
 
 async def _recorded(place: Town, database: Database) -> Path:
@@ -106,12 +110,19 @@ async def _recorded(place: Town, database: Database) -> Path:
 
 
 def _read(path: Path) -> tuple[Pcm, Pcm]:
-    with wave.open(str(path)) as reader:
+    return sides(path.read_bytes())
+
+
+def sides(content: bytes) -> tuple[Pcm, Pcm]:
+    """Return the left and the right of a recording."""
+    with wave.open(io.BytesIO(content)) as reader:
         frames = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
     return frames[::2], frames[1::2]
 
 
-def _compared(left: Pcm, right: Pcm, said: Pcm, heard: Pcm) -> Comparison:
+def compared(left: Pcm, right: Pcm, report: CallReport) -> Comparison:
+    """Compare the two sides of a recording with what a call's simulator sent and heard."""
+    said, heard = recording.sides(report.record)
     moved = _moved(left, said)
     ours, theirs = _turns(right), _turns(heard)
     pairs = list(zip(ours, theirs, strict=False))

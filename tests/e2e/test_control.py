@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import pytest
 
 from gateway.audio import wav
 from gateway.simulator.caller import SilentCaller, ToneCaller
@@ -27,9 +28,10 @@ TALK = Acts(
     (
         (0.1, speak("hello", tone(500.0, 0.8), GREETING)),
         (1.2, send(InputTranscript(WISH, "wish", True))),
+        (1.3, lambda stage: stage.notes.extract("nights", 2, "The caller said: two nights")),
     )
 )
-"""Says something, then understands something."""
+"""Says something, then understands something, and takes note of it."""
 
 
 def in_town(scene: Callable[[Town], Coroutine[Any, Any, None]], **settings: object) -> None:
@@ -77,6 +79,7 @@ async def whole_story(place: Town) -> None:
         await check_events(desk, call["id"])
         await check_recording(desk, call["id"])
         await check_session(place)
+        await check_record(desk, place, over)
         assert (await desk.ask("GET", "/capacity"))["active"] == 0
 
 
@@ -118,15 +121,13 @@ async def check_events(desk: Office, call_id: str) -> None:
 
 async def check_recording(desk: Office, call_id: str) -> None:
     """Play the recording by its link, without a key, whole and in part: the caller left, the agent right."""
-    path = f"/calls/{call_id}/recording"
-    link = (await desk.ask("GET", path))["recording_url"]
-    async with aiohttp.ClientSession() as http:
-        async with asyncio.timeout(10):
-            while (whole := await http.get(link)).status == 404:  # noqa: ASYNC110 - made once the call is over
-                await asyncio.sleep(0.05)
-        content = await whole.read()
-        part = await http.get(link, headers={"Range": "bytes=44-1043"})
-        assert (whole.status, part.status) == (200, 206)
+    content = await desk.play(call_id)
+    link = (await desk.ask("GET", f"/calls/{call_id}/recording"))["recording_url"]
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(link, headers={"Range": "bytes=44-1043"}) as part,
+    ):
+        assert part.status == 206
         assert part.headers["Content-Range"] == f"bytes 44-1043/{len(content)}"
         assert await part.read() == content[44:1044]
     stereo = np.frombuffer(content[44:], np.int16).reshape(-1, 2)
@@ -144,6 +145,27 @@ async def check_session(place: Town) -> None:
     """Hold the agent's session to have begun as the agent of the API says."""
     (opening,) = [record.opening for record in place.sandbox.records]
     assert (opening.prompt, opening.first_message) == ("Be kind.", "Hello?")
+
+
+async def check_record(desk: Office, place: Town, over: dict[str, Any]) -> None:
+    """Hold report and transcript to what Vatel's own record of the call says, once it was fetched."""
+    session = over["vatel_session_id"]
+    headers = {"Authorization": f"Bearer {place.sandbox.api_key}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as http,
+        http.get(f"{place.sandbox.url}/v1/calls/{session}") as answer,
+    ):
+        record = await answer.json()
+    report = await desk.until(f"/calls/{over['id']}/report", lambda report: report["summary"] is not None)
+    told = (await desk.ask("GET", f"/calls/{over['id']}/transcript"))["transcript"]
+
+    assert record["summary"].endswith(f"It began with: {WISH!r}.")
+    assert report["summary"] == record["summary"]
+    assert report["extracted_data"] == {"nights": 2}
+    assert [entry["text"] for entry in told] == [
+        entry["message"] for entry in record["transcript"]["entries"]
+    ]
+    assert report["duration_s"] == pytest.approx(record["duration_seconds"], abs=1.5)
 
 
 def test_whole_story() -> None:

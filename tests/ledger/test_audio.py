@@ -8,12 +8,10 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from gateway.ledger import audio
 from gateway.recording.recordings import Recordings
 from gateway.recording.store import LocalStore
 from gateway.recording.tape import Recorder
@@ -21,8 +19,8 @@ from gateway.records import CallEnded, CallInfo, StreamLost
 from gateway.storage import reports
 from gateway.storage.database import Database
 from gateway.storage.rows import Recording
-from tests.ledger.bookkeeping import ENDED, JOINED, Office, Outage, at_work, call_info, ending_of, said, until
-from tests.tenants import HUNG_UP, LOST, Tenant, an_id
+from tests.ledger.bookkeeping import ENDED, JOINED, Office, at_work, call_info, ending_of, said, until
+from tests.tenants import HUNG_UP, LOST, Tenant
 
 
 @pytest.fixture
@@ -188,67 +186,6 @@ async def test_full_disk_costs_the_recording_its_rest_and_the_call_nothing(
 
 def _recorded_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*.ulaw"))
-
-
-async def test_database_that_is_away_delays_the_row(
-    database: Database, acme: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A recording that is finished during an outage is booked when the database is back."""
-    monkeypatch.setattr(audio, "_RETRY_S", 0.02)
-    outage = Outage(database)
-    async with recording(outage, tmp_path) as office:
-        call = await ring(office, acme)
-        outage.away = True
-        await talk(office.ledger.stream_began(call))
-        office.happens(call, ENDED)
-        await asyncio.sleep(0.1)
-        outage.away = False
-        found = await finished(database, call)
-
-        assert found.duration_ms >= 400
-
-
-async def test_what_a_crash_left_is_finished_and_booked(
-    database: Database, acme: Tenant, tmp_path: Path
-) -> None:
-    """Segments without an owner become a WAV; its row is filled, or made where the crash came first."""
-    calls = [call_info(acme.id, call_id=(await acme.ring()).id, record=True) for _ in range(2)]
-    await reports.Recordings(database).begin(
-        audio._row(calls[0].call_id, acme.id, (await acme.ring()).created_at)
-    )
-    for call in calls:
-        _leave_segment(tmp_path, call.call_id)
-    _leave_segment(tmp_path, an_id())  # of no call that is known
-    async with recording(database, tmp_path) as office:
-        books = office.ledger._audio
-        assert books is not None
-        await books.recover()
-
-        for call in calls:
-            found = await finished(database, call)
-            assert frames(tmp_path, found) == 8_000
-
-
-def _leave_segment(folder: Path, recording_id: str) -> None:
-    live = folder / "live" / recording_id
-    live.mkdir(parents=True)
-    (live / "1700000000000.ulaw").write_bytes(b"\x11\xff" * 8_000)
-
-
-async def test_recordings_are_kept_for_so_long(database: Database, acme: Tenant, tmp_path: Path) -> None:
-    """The row says until when."""
-    recordings = studio(tmp_path)
-    async with recording(database, tmp_path, recordings) as office:
-        books = office.ledger._audio
-        assert books is not None
-        books._keep = timedelta(days=30)
-        call = await ring(office, acme)
-        await talk(office.ledger.stream_began(call))
-        office.happens(call, ENDED)
-        found = await finished(database, call)
-
-        assert found.finished_at is not None
-        assert found.expires_at == found.finished_at + timedelta(days=30)
 
 
 async def test_call_with_an_impossible_id_is_not_recorded_and_goes_on(

@@ -1,4 +1,4 @@
-"""A bucket over HTTP, as much of S3 as one recording takes; it can be switched off."""
+"""A bucket over HTTP, as much of S3 as recordings take, large ones in parts; it can be switched off."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,10 +15,14 @@ class Bucket:
     """What was put there. Lives as long as its server.
 
     Attributes:
+        parts: of objects that are not complete, by number.
+        sent_in_parts: how many objects came so.
         away: True while every question is answered with 503.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    sent_in_parts: int = 0
     away: bool = False
     endpoint: str = ""
 
@@ -27,8 +31,10 @@ class Bucket:
         if self.away:
             return web.Response(status=503)
         key = request.path.removeprefix("/bucket/")
+        if request.method == "POST":
+            return self._begin_or_end(request, key)
         if request.method == "PUT":
-            self.objects[key] = await request.read()
+            self._take(request, key, await request.read())
             return web.Response(headers={"ETag": '"1"'})
         if request.method == "DELETE":
             self.objects.pop(key, None)
@@ -36,6 +42,22 @@ class Bucket:
         if key not in self.objects:
             return web.Response(status=404)
         return self._give(request, self.objects[key])
+
+    def _begin_or_end(self, request: web.Request, key: str) -> web.Response:
+        """Begin an object that comes in parts, or put its parts together."""
+        if "uploads" in request.query:
+            self.parts[key] = {}
+            return _xml("InitiateMultipartUploadResult", UploadId=key)
+        self.sent_in_parts += 1
+        parts = self.parts.pop(request.query["uploadId"])
+        self.objects[key] = b"".join(part for _, part in sorted(parts.items()))
+        return _xml("CompleteMultipartUploadResult", ETag="1")
+
+    def _take(self, request: web.Request, key: str, content: bytes) -> None:
+        if "partNumber" in request.query:
+            self.parts[request.query["uploadId"]][int(request.query["partNumber"])] = content
+        else:
+            self.objects[key] = content
 
     def _give(self, request: web.Request, content: bytes) -> web.Response:
         headers = {"Last-Modified": "Thu, 26 Nov 2026 03:00:00 GMT", "ETag": '"1"'}
@@ -46,20 +68,27 @@ class Bucket:
         headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
         return web.Response(status=206, body=content[first : last + 1], headers=headers)
 
+    @property
+    def options(self) -> dict[str, str]:
+        """What a client of it has to know."""
+        return {
+            "endpoint": self.endpoint,
+            "region": "here",
+            "access_key_id": "id",
+            "secret_access_key": "secret",
+            "allow_http": "true",
+        }
+
     def store(self) -> ObjectStore:
         """Return a store that asks this bucket."""
-        store = open_store(
-            "s3://bucket",
-            {
-                "endpoint": self.endpoint,
-                "region": "here",
-                "access_key_id": "id",
-                "secret_access_key": "secret",
-                "allow_http": "true",
-            },
-        )
+        store = open_store("s3://bucket", self.options)
         assert isinstance(store, ObjectStore)
         return store
+
+
+def _xml(name: str, **fields: str) -> web.Response:
+    inner = "".join(f"<{field}>{value}</{field}>" for field, value in fields.items())
+    return web.Response(text=f"<{name}>{inner}</{name}>", content_type="application/xml")
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ import pytest
 
 from gateway.errors import RecordingError
 from gateway.recording import archive as archive_module
-from gateway.recording import wav
+from gateway.recording import finalise, names, wav
 from gateway.recording.archive import Archive
+from gateway.recording.encryption import KeyRing
 from gateway.recording.objects import ObjectStore, open_store
 from gateway.recording.reader import ByteRange
 from gateway.recording.store import LocalStore, Stored
@@ -77,6 +78,20 @@ async def test_outage_of_the_store_loses_nothing(tmp_path: Path, monkeypatch: py
         assert await content(archive, name_of(ID)) == AUDIO
         recording = await archive.open(name_of(ID))
         assert b"".join([block async for block in recording.read(ByteRange(50, 60))]) == AUDIO[50:60]
+
+
+async def test_sealed_recording_that_waits_is_found_without_the_store(tmp_path: Path) -> None:
+    """What lies here is found by either of its names, though the store cannot say if it has the other."""
+    keys = KeyRing("k", {"k": b"k" * 32})
+    path = tmp_path / "ready" / names.name_of(ID, sealed=True)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"".join(finalise._sealed(iter([AUDIO]), keys)))
+    async with serving() as bucket:
+        bucket.away = True
+        found = await Archive(tmp_path / "ready", bucket.store(), keys).find(ID)
+
+    assert found is not None
+    assert (found.size_bytes, found.key_id) == (len(AUDIO), "k")
 
 
 async def test_what_waits_from_before_is_sent_at_the_start(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """From segments to the WAV: joined, sealed, and the same however often it is interrupted."""
 
 import os
+import shutil
 import wave
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,6 +119,20 @@ def test_segment_whose_key_is_gone_stands(tmp_path: Path) -> None:
 
     assert len(list((tmp_path / "live").iterdir())) == 1
     assert list((tmp_path / "3f").iterdir()) == []
+
+
+@pytest.mark.parametrize(("free", "made"), [(wav.size(20 * MS), True), (wav.size(20 * MS) - 1, False)])
+def test_wav_without_room_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, made: bool
+) -> None:
+    """Where it does not fit, the last of the disk is left to the calls that live, and the segments stand."""
+    leave(tmp_path / "live", 0, pairs(20, 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    with nullcontext() if made else pytest.raises(OSError, match="No space left"):
+        finalise(tmp_path / "live", tmp_path, ID, None)
+
+    assert (tmp_path / NAME).exists() == made
+    assert (tmp_path / "live").exists() != made
 
 
 @pytest.mark.parametrize("audio", [None, b"", b"\x01"], ids=["no-segment", "empty", "half-a-pair"])

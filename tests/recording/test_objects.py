@@ -13,6 +13,7 @@ from obstore.store import MemoryStore
 from gateway.errors import ConfigError, RecordingError
 from gateway.recording.objects import ObjectStore, open_store
 from gateway.recording.store import LocalStore
+from tests.recording.bucket import serving
 
 ID = "3f0c2b1a-0000-4000-8000-00000000abcd"
 NAME = f"3f/{ID}.wav"
@@ -45,6 +46,32 @@ async def test_recording_is_kept_read_and_removed(source: Path) -> None:
     with pytest.raises(RecordingError) as caught:
         await store.read(NAME, 0, 1)
     assert caught.value.reason == "not_found"
+
+
+async def test_long_recording_arrives_whole(source: Path) -> None:
+    """One of several minutes is sent in parts, which the store puts together."""
+    async with serving() as bucket:
+        await bucket.store().put(NAME, source)
+
+        assert bucket.objects == {NAME: await asyncio.to_thread(source.read_bytes)}
+        assert bucket.sent_in_parts == 1
+
+
+async def test_vendors_variables_reach_the_store(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no option says comes from the environment, also what the library's HTTP client has to know."""
+    async with serving() as bucket:
+        variables = {f"AWS_{name.upper()}": value for name, value in bucket.options.items()}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        await open_store("s3://bucket", environment=variables).put(NAME, source)
+        for refused in (
+            open_store("s3://bucket", {"allow_http": "false"}, variables),
+            open_store("s3://bucket", environment=variables | {"AWS_ALLOW_HTTP": "false"}),
+        ):
+            with pytest.raises(RecordingError):
+                await refused.stat(NAME)
+
+        assert list(bucket.objects) == [NAME]
 
 
 async def test_names_are_checked_and_strangers_passed_over(source: Path) -> None:

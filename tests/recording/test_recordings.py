@@ -209,8 +209,10 @@ async def test_live_calls_are_not_recovered(tmp_path: Path) -> None:
 
     assert await neighbour.recordings.recover() == []
     assert await phone.recordings.recover() == []
-    assert await neighbour.recordings.finish(ID) is None
+    with pytest.raises(RecordingError) as caught:
+        await neighbour.recordings.finish(ID)
 
+    assert caught.value.reason == "busy"
     assert sorted(path.name for path in (tmp_path / "live").iterdir()) == [ID, OTHER, "lost+found"]
     os.utime(tmp_path / "live" / OTHER, (0, 0))
     assert await phone.recordings.recover() == []
@@ -224,13 +226,15 @@ async def test_recovery_before_any_recording_finds_nothing(tmp_path: Path) -> No
     assert await Phone(tmp_path / "nowhere").recordings.recover() == []
 
 
+@pytest.mark.parametrize("again", ["finish", "recover"])
 async def test_disk_that_fails_while_finishing_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
 ) -> None:
-    """A WAV that cannot be written now is made by a later recovery."""
+    """A WAV that cannot be written now is made when it is asked for again, or by a later recovery."""
     phone = Phone(tmp_path)
     recorder = phone.recordings.begin(ID, 1_000)
     await phone.talk(recorder, 1_000)
+    recorder.dropped_bytes = 200 * MS
     await phone.recordings.end(recorder, phone.now_s)
 
     def full(fd: int) -> None:
@@ -238,10 +242,18 @@ async def test_disk_that_fails_while_finishing_loses_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        assert await phone.recordings.finish(ID) is None
+        with pytest.raises(RecordingError) as caught:
+            await phone.recordings.finish(ID)
+        assert await phone.recordings.recover() == []
 
-    [found] = await phone.recordings.recover()
+    assert caught.value.reason == "unfinished"
+    if again == "finish":
+        found = await phone.recordings.finish(ID)
+    else:
+        [found] = await phone.recordings.recover()
     assert len(phone.wav(found)[0]) == 2 * 1_000 * MS
+    assert found is not None
+    assert found.dropped_ms == 200
 
 
 async def test_truncated_recording_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,6 +379,7 @@ FULL = """
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
+from gateway.errors import RecordingError
 from tests.recording.test_recordings import ID, Phone
 
 async def main():
@@ -375,9 +388,12 @@ async def main():
     for _ in range(40):
         await phone.talk(recorder, 1_000)
     await phone.recordings.end(recorder, phone.now_s)
-    finished = await phone.recordings.finish(ID)
+    try:
+        await phone.recordings.finish(ID)
+    except RecordingError as fault:
+        refused = fault.reason
     size = sum(path.stat().st_size for path in Path(sys.argv[1]).rglob("*.ulaw"))
-    print(recorder.truncated, finished, size)
+    print(recorder.truncated, refused, size)
 
 asyncio.run(main())
 """
@@ -400,8 +416,8 @@ def test_full_file_system_keeps_what_was_written(tmp_path: Path) -> None:
     if "unshare" in run.stderr or "mount" in run.stderr:
         pytest.skip("this system does not let us mount")
 
-    reason, finished, size = run.stdout.splitlines()[-1].split()
-    assert (reason, finished) == ("disk_full", "None")
+    reason, refused, size = run.stdout.splitlines()[-1].split()
+    assert (reason, refused) == ("disk_full", "unfinished")
     assert int(size) > 280_000
 
 

@@ -17,7 +17,7 @@ from gateway.storage import database as module
 from gateway.storage import schema
 from gateway.storage.database import Database
 from gateway.storage.queries import values_of
-from tests.databases import PostgresServer, postgres_server
+from tests.databases import PostgresServer, held, postgres_server
 from tests.tenants import organization
 
 
@@ -148,6 +148,25 @@ async def test_turn_that_never_comes_is_busy(database_url: str, monkeypatch: pyt
     async with database.writing():
         with pytest.raises(StorageError) as refused:
             await add(database)
+    await database.close()
+
+    assert refused.value.reason == "busy"
+
+
+async def test_live_call_does_not_wait_for_readers(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While readers hold every connection and more wait, live calls write and read; another reader waits."""
+    monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(module, "_WRITER_WAIT_S", 0.5)
+    database = Database.open(database_url)
+    async with held(database):
+        async with asyncio.TaskGroup() as group:
+            for number in range(5):
+                group.create_task(add(database.for_calls, str(number)))
+        assert await count(database.for_calls) == 5
+        with pytest.raises(StorageError) as refused:
+            await count(database)
     await database.close()
 
     assert refused.value.reason == "busy"
