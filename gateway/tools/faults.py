@@ -2,13 +2,39 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _BARE = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+
+
+class SeveralFaults(ValueError):
+    """What is wrong with one value, when it is more than one thing.
+
+    Attributes:
+        sentences: each as the message of a ValueError would have it.
+    """
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__("; ".join(sentences))
+        self.sentences = tuple(sentences)
+
+
+def raise_all(sentences: Iterable[str]) -> None:
+    """Raise what is wrong with one value, each sentence once; nothing when there is none.
+
+    Raises:
+        ValueError: there is one sentence.
+        SeveralFaults: there are more.
+    """
+    told = tuple(dict.fromkeys(sentences))
+    if len(told) == 1:
+        raise ValueError(told[0])
+    if told:
+        raise SeveralFaults(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +88,12 @@ class Faults:
         """Return what ``make`` returns; None when it raised a ValueError, whose message becomes a fault."""
         try:
             return make(*args, **kwargs)
+        except SeveralFaults as error:
+            for sentence in error.sentences:
+                self.add(sentence)
         except ValueError as error:
             self.add(str(error))
-            return None
+        return None
 
 
 def _within(path: str, outer: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.tools.faults import Faults
+from gateway.tools.faults import Faults, SeveralFaults, raise_all
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,27 @@ def test_a_whole_table_may_be_in_doubt() -> None:
     assert faults.lines == ["signing: keys: is no list"]
     assert faults.at("allow_http").is_doubtful
     assert not faults.of("signing").is_doubtful
+
+
+def test_a_value_may_have_several_faults() -> None:
+    """Each becomes a line of its own, once."""
+    faults = Faults().of("egress")
+
+    assert faults.attempt(raise_all, ["is a", "is b", "is a"]) is None
+    assert faults.lines == ["egress: is a", "egress: is b"]
+
+
+@pytest.mark.parametrize(
+    ("sentences", "error"), [(["is a", "is a"], ValueError("is a")), (["a", "b"], SeveralFaults(["a", "b"]))]
+)
+def test_one_fault_is_raised_as_it_is(sentences: list[str], error: ValueError) -> None:
+    """Several have a kind of their own, whose message has all of them."""
+    with pytest.raises(ValueError, match=f"^{error}$") as caught:
+        raise_all(sentences)
+
+    assert type(caught.value) is type(error)
+
+
+def test_no_fault_is_not_raised() -> None:
+    """Without a sentence nothing is wrong."""
+    raise_all([])
