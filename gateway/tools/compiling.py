@@ -104,8 +104,7 @@ class Compiler:
 
     def _judge(self, url: str | None, faults: Faults) -> None:
         if url is not None and self.policy is not None:
-            fault = destinations.fault(url, self.policy)
-            if fault is not None:
+            for fault in destinations.faults(url, self.policy):
                 faults.add(fault)
 
     def _text(

@@ -391,7 +391,7 @@ def test_as_many_faults_are_as_many_lines(tool: Mapping[str, object], data: st.D
 )
 def test_nothing_is_judged_by_a_faulty_policy(table: str, told: list[str]) -> None:
     """Where it is not known what is allowed no destination is judged, so that this fault stands alone."""
-    tool = webhook('callback_url = "http://10.0.0.1/"')
+    tool = webhook('callback_url = "https://10.0.0.1/"')
 
     assert [line.partition(":")[0] for line in faults(tool + table)] == told
 

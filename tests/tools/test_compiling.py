@@ -224,6 +224,7 @@ def test_each_fault_is_told_at_its_key(lines: str, told: str) -> None:
         ('contenttype = "text/plain"\nbody = "{{ arguments.a }}"', ["contenttype"]),
         ('content_type = "${NONE}"\nbody = "{{ nope }}"', ["content_type", "body"]),
         ('callback_url = "${NONE}"\nlate_s = 9', ["callback_url"]),
+        ('callback_url = "http://u@10.0.0.1:22/"', ["callback_url"] * 4),
     ],
 )
 def test_faults_that_have_nothing_to_do_with_each_other_are_all_told(lines: str, told: list[str]) -> None:
@@ -258,7 +259,7 @@ def test_destinations_follow_the_policy() -> None:
     """What the file allows is allowed, and nothing is judged by a policy that is faulty itself."""
     tools = webhook('callback_url = "http://10.1.2.3/late"')
 
-    assert len(faults(tools)) == 1
+    assert len(faults(tools)) == 2
     assert parse(f'{tools}[egress]\nallow_http = true\nallow_private = ["10.1.0.0/16"]').tools
     assert [
         line.partition(":")[0] for line in faults(f'{tools}[egress]\nallow_private = ["10.1.2.3/16"]')
