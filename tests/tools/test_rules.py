@@ -7,7 +7,7 @@ import pytest
 from gateway.tools.faults import Faults
 from gateway.tools.rules import check, check_names
 from gateway.tools.spec import BuiltinTool, WebhookTool
-from gateway.tools.tables import ToolEntry
+from gateway.tools.tables import Entry
 
 FIRST, SECOND = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11", "9d3e4a10-1c2b-4d5e-8f90-a1b2c3d4e5f6"
 
@@ -15,7 +15,7 @@ FIRST, SECOND = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11", "9d3e4a10-1c2b-4d5e-8f90
 def broken(spec: WebhookTool | BuiltinTool, doubted: Sequence[str] = ()) -> list[str]:
     """Return the places of the rules that a tool breaks, in which one value may be a stand-in."""
     faults = Faults().doubting([doubted] if doubted else [])
-    check(ToolEntry(spec, faults))
+    check(Entry(spec, faults))
     assert all("; " in line for line in faults.lines)
     return [line.partition(": ")[0] for line in faults.lines]
 
@@ -153,7 +153,7 @@ def test_a_name_is_taken_once_for_each_agent(
     """The later of two tools that one agent could mean is told the earlier one."""
     faults = Faults()
     entries = [
-        ToolEntry(webhook(name=name, agents=ids), faults.of(f"tools[{number}]"))
+        Entry(webhook(name=name, agents=ids), faults.of(f"tools[{number}]"))
         for number, (name, ids) in enumerate(zip(names, agents, strict=True))
     ]
     check_names(entries)
@@ -177,6 +177,6 @@ def test_a_name_in_doubt_is_not_taken(doubted: tuple[str | int, ...], agents: li
     """Of two tools with one name the first is for an agent, and for another whose id is no UUID."""
     first = Faults().doubting([doubted] if doubted else [])
     spec = webhook(agents=[SECOND] if doubted and agents != [FIRST] else [])
-    check_names([ToolEntry(spec, first), ToolEntry(webhook(agents=agents), Faults(lines=first.lines))])
+    check_names([Entry(spec, first), Entry(webhook(agents=agents), Faults(lines=first.lines))])
 
     assert len(first.lines) == told
