@@ -5,6 +5,7 @@ is judged here by its spelling only: what it resolves to is checked when the cli
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
@@ -89,23 +90,28 @@ class Policy:
 
 
 def fault(url: str, policy: Policy) -> str | None:
-    """Return what is wrong with a URL, and what to write instead; None when it will do.
+    """Return the first of the :func:`faults` of a URL; None when it will do."""
+    return next(iter(faults(url, policy)), None)
+
+
+def faults(url: str, policy: Policy) -> list[str]:
+    """Return everything that is wrong with a URL, and what to write instead.
 
     It never repeats a part of the URL in which a secret could stand. A template (``{{ … }}`` or ``{% … %}``)
     may stand in path and query, where it is passed over; nowhere before them.
     """
     if len(url) > MAX_URL_CHARS:
-        return f"the URL is longer than {MAX_URL_CHARS} characters: shorten it"
+        return [f"the URL is longer than {MAX_URL_CHARS} characters: shorten it"]
     blanked = _TEMPLATE.sub(_BLANKED, url)
     if " " in blanked or "\\" in blanked or not blanked.isprintable():
-        return "the URL has a space, a backslash or a control character: write it percent-encoded"
+        return ["the URL has a space, a backslash or a control character: write it percent-encoded"]
     parts = _PARTS(blanked)
     if parts is None:
-        return "the URL is not whole: write one like https://host.example/path"
+        return ["the URL is not whole: write one like https://host.example/path"]
     scheme, authority, rest, fragment = parts.groups()
-    if fragment:
-        return "the URL has a fragment, which is never sent: remove it from the # on"
-    return _scheme_fault(scheme.lower(), policy) or _authority_fault(scheme, authority, rest, policy)
+    found = ["the URL has a fragment, which is never sent: remove it from the # on"] if fragment else []
+    found += filter(None, [_scheme_fault(scheme.lower(), policy)])
+    return [*found, *_authority_faults(scheme, authority, rest, policy)]
 
 
 def is_loopback_name(host: str) -> bool:
@@ -124,20 +130,25 @@ def _scheme_fault(scheme: str, policy: Policy) -> str | None:
     return f"the scheme {scheme} is not supported: use https"
 
 
-def _authority_fault(scheme: str, authority: str, rest: str, policy: Policy) -> str | None:
-    if "@" in authority:
-        return "the URL has a user or a password: put them into the auth setting"
-    if "{" in authority or "}" in authority:
-        return "the host or the port is a template: write it out, a template may stand in path and query only"
+def _authority_faults(scheme: str, authority: str, rest: str, policy: Policy) -> Iterator[str]:
+    place = authority.rpartition("@")[2]
+    if place != authority:
+        yield "the URL has a user or a password: put them into the auth setting"
+    if "{" in place or "}" in place:
+        yield "the host or the port is a template: write it out, a template may stand in path and query only"
+        return
     try:
-        parsed = URL(f"{scheme}://{authority}{rest}")
-        host, port = parsed.raw_host, parsed.port
+        parsed = URL(f"{scheme}://{place}{rest}")
+        host, port = parsed.raw_host, parsed.explicit_port
     except ValueError:
-        return "the URL has no valid host or port: write it like https://host.example:8443/path"
-    return _host_fault(host or "", authority, policy) or _port_fault(port)
+        yield "the URL has no valid host or port: write it like https://host.example:8443/path"
+        return
+    yield from filter(None, (_host_fault(host or "", place, policy), _port_fault(port)))
 
 
 def _port_fault(port: int | None) -> str | None:
+    if port is None:
+        return None
     if not port:
         return "the URL has port 0: write the port of a web server, or none"
     service = _SERVICES.get(port)

@@ -46,6 +46,11 @@ def _fault(name: str, value: str) -> str | None:
         return f"{name[:128]!a} is no header name: use letters, digits and hyphens"
     if name.lower() in _OURS:
         return f"the header {name} is the client's own: remove it"
+    return value_fault(name, value)
+
+
+def value_fault(name: str, value: str) -> str | None:
+    """Return what is wrong with the value of a header alone, whatever is wrong with its name."""
     if len(value) > MAX_VALUE_CHARS:
         return f"the header {name} is longer than {MAX_VALUE_CHARS} characters: shorten it"
     if _UNSENDABLE(value):

@@ -18,7 +18,7 @@ from gateway.tools.definitions import Builtin, Webhook
 from gateway.tools.faults import Faults
 from gateway.tools.references import References
 from gateway.tools.spec import CallLimits, EgressTable, SigningTable, WebhookTool
-from gateway.tools.tables import Entry
+from gateway.tools.tables import Entry, ToolEntry
 
 __all__ = ["EMPTY", "Builtin", "Catalog", "Webhook"]
 
@@ -91,20 +91,20 @@ class Catalog:
         faults = Faults()
         references = References(env, folder, read_file)
         found = tables.read(document, references, faults)
-        policy = _policy(found.egress, faults.of("egress"))
-        signing = _signing(found.signing, references, faults.of("signing"))
+        policy = _policy(found.egress)
+        signing = _signing(found.signing, references)
         compiler = Compiler(references, policy, folder, load_filler)
         rules.check_names(found.tools)
         named = [tool for entry in found.tools if (tool := _compiled(compiler, entry, entry.spec.name))]
         last = [tool for entry in found.default if (tool := _compiled(compiler, entry, _DEFAULT))]
-        if faults.lines or policy is None or found.egress is None or found.calls is None:
+        if faults.lines or policy is None:
             raise ConfigError("\n".join(faults.lines), reason="bad_tools")
         return cls(
             tools=(*named, *last),
             policy=policy,
             signing=signing,
-            per_host=found.egress.per_host,
-            parallel=found.calls.parallel,
+            per_host=found.egress.spec.per_host,
+            parallel=found.calls.spec.parallel,
             secrets=_secrets(references.secrets, (*named, *last)),
             _routes=tuple(map(_Route.to, (*sorted(named, key=_precedence), *last))),
         )
@@ -131,27 +131,28 @@ def _precedence(tool: Tool) -> tuple[bool, int]:
     return bool(_WILDCARDS.search(name)), -len(literal)
 
 
-def _policy(table: EgressTable | None, faults: Faults) -> Policy | None:
-    if table is None:
-        return None
+def _policy(entry: Entry[EgressTable]) -> Policy | None:
+    table, faults = entry.spec, entry.faults
     before = len(faults.lines)
     for number, cidr in enumerate(table.allow_private):
         faults.at("allow_private", number).attempt(Allowance.parse, (cidr,))
-    if len(faults.lines) > before:
+    if len(faults.lines) > before or any(
+        faults.at(key).is_doubtful for key in ("allow_private", "allow_http")
+    ):
         return None
     return Policy(Allowance.parse(table.allow_private), table.allow_http)
 
 
-def _signing(table: SigningTable | None, references: References, faults: Faults) -> tuple[SigningKey, ...]:
+def _signing(entry: Entry[SigningTable], references: References) -> tuple[SigningKey, ...]:
     keys: list[SigningKey] = []
-    for number, text in enumerate(() if table is None else table.keys):
-        key = faults.at("keys", number).attempt(SigningKey.parse, text)
+    for number, text in enumerate(entry.spec.keys):
+        key = entry.faults.at("keys", number).attempt(SigningKey.parse, text)
         keys += [] if key is None else [key]
         references.secrets.update({text, text.removeprefix("whsec_")})
     return tuple(keys)
 
 
-def _compiled(compiler: Compiler, entry: Entry, label: str) -> Tool | None:
+def _compiled(compiler: Compiler, entry: ToolEntry, label: str) -> Tool | None:
     rules.check(entry)
     if isinstance(entry.spec, WebhookTool):
         return compiler.webhook(entry.spec, label, entry.faults)

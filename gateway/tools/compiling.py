@@ -80,7 +80,7 @@ class Compiler:
             headers=_headers(spec, scope, faults),
             query=_query(spec, scope, faults.at("query")),
             auth=self._auth(spec, faults.at("auth")),
-            body=_body(spec, scope, faults.at("body")),
+            body=_body(spec, scope, faults),
             idempotency=_key(spec, scope, faults.at("idempotency", "key")),
             pick=_pick(spec, faults.at("response", "pick")),
             response=self._text(
@@ -104,8 +104,7 @@ class Compiler:
 
     def _judge(self, url: str | None, faults: Faults) -> None:
         if url is not None and self.policy is not None:
-            fault = destinations.fault(url, self.policy)
-            if fault is not None:
+            for fault in destinations.faults(url, self.policy):
                 faults.add(fault)
 
     def _text(
@@ -140,10 +139,10 @@ class Compiler:
         self.references.secrets.update({secret, value.rpartition(" ")[2]})
         if header.lower() in {name.lower() for name in spec.headers}:
             faults.add(f"sets the header {header}, and so does headers; keep one")
-        fault = _name_fault(header) or headers.fault({header: value})
-        if fault is None and not value.isascii():
-            fault = f"the header {header} has a character that is not ASCII; was the secret pasted whole?"
-        if fault is not None:
+        doubtful = faults.at("header").is_doubtful
+        name_fault = None if doubtful else _name_fault(header)
+        value_fault = _secret_fault("of auth" if doubtful else header, value)
+        for fault in filter(None, (name_fault, value_fault)):
             faults.add(fault)
         return header, value
 
@@ -177,17 +176,22 @@ def _name_fault(name: str) -> str | None:
     return headers.fault({name: ""})
 
 
+def _secret_fault(name: str, value: str) -> str | None:
+    if not value.isascii():
+        return f"the header {name} has a character that is not ASCII; was the secret pasted whole?"
+    return headers.value_fault(name, value)
+
+
 def _headers(spec: WebhookTool, scope: Scope, faults: Faults) -> Mapping[str, HeaderTemplate]:
     compiled: dict[str, HeaderTemplate] = {}
     for name, source in spec.headers.items():
         place = faults.at("headers", name)
         if name.lower() in {one.lower() for one in compiled}:
             place.add("is there twice; keep one")
-        elif (fault := _name_fault(name)) is not None:
+        if (fault := _name_fault(name)) is not None:
             place.add(fault)
-        else:
-            template = place.attempt(HeaderTemplate.compile, name, source, scope)
-            compiled |= {} if template is None else {name: template}
+        template = place.attempt(HeaderTemplate.compile, name, source, scope)
+        compiled |= {} if template is None else {name: template}
     return compiled
 
 
@@ -206,8 +210,10 @@ def _body(spec: WebhookTool, scope: Scope, faults: Faults) -> JsonTemplate | Tex
     if source is None:
         return None
     if isinstance(source, str):
-        return faults.attempt(TextBody.compile, source, scope, spec.content_type)
-    return JsonTemplate.compile(source, scope, faults)
+        # Of a content type that nobody knows, nobody knows the escape.
+        content_type = "" if faults.at("content_type").is_doubtful else spec.content_type
+        return faults.at("body").attempt(TextBody.compile, source, scope, content_type)
+    return JsonTemplate.compile(source, scope, faults.at("body"))
 
 
 def _key(spec: WebhookTool, scope: Scope, faults: Faults) -> KeyTemplate | None:

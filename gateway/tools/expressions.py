@@ -10,6 +10,7 @@ from jinja2 import meta, nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
 
 from gateway.errors import ToolError
+from gateway.tools.faults import Faults, raise_all
 from gateway.tools.template_sandbox import FILTER_NAMES, MOST_ROUNDS, ROUNDS, Sandbox, TooMuch, to_json
 
 Facts = Mapping[str, object]
@@ -126,11 +127,11 @@ class Scope:
 
         Raises:
             ValueError: it is none, or uses what templates do not have.
+            SeveralFaults: it uses several things that they do not have.
         """
         try:
             tree = _SANDBOX.parse(source)
-            _check_parts(tree)
-            self._check_names(tree)
+            told = [*_part_faults(tree), *self._name_faults(tree)]
         except TemplateSyntaxError as error:
             raise ValueError(
                 f"is no template ({error.message}); an expression is written {{{{ arguments.name }}}}"
@@ -138,21 +139,26 @@ class Scope:
         except RecursionError:
             raise ValueError(_INVOLVED) from None
         parsed = Parsed(purpose, _words(tree), tree)
-        self._resolve(tree)
+        raise_all((*told, *self._resolve(tree)))
         return parsed
 
-    def _resolve(self, tree: nodes.Template) -> None:
+    def _resolve(self, tree: nodes.Template) -> list[str]:
+        """Replace the literal parts by what they stand for; return what is wrong with them."""
+        faults = Faults()
         for data in tree.find_all(nodes.TemplateData):
-            data.data = self.literal(data.data)
+            data.data = faults.attempt(self.literal, data.data) or ""
         for constant in tree.find_all(nodes.Const):
             if isinstance(constant.value, str):
-                constant.value = self.literal(constant.value)
+                constant.value = faults.attempt(self.literal, constant.value) or ""
+        return faults.lines
 
-    def _check_names(self, tree: nodes.Template) -> None:
+    def _name_faults(self, tree: nodes.Template) -> Iterator[str]:
+        if not all(map(_allowed, tree.find_all(nodes.Stmt))):  # who knows which names they make
+            yield "has a statement that templates do not have; there are only if, for and set"
+            return
         unknown = meta.find_undeclared_variables(tree) - set(self.names)
         unknown |= {name.name for name in tree.find_all(nodes.Name) if name.name == "self"}
-        if unknown:
-            raise ValueError(_unknown("name", min(unknown), self.names))
+        yield from (_unknown("name", name, self.names) for name in sorted(unknown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +228,13 @@ class Parsed:
             raise ValueError(_INVOLVED) from None
 
 
-def _check_parts(tree: nodes.Template) -> None:
-    for node in tree.find_all((nodes.Stmt, nodes.Filter, nodes.Test)):
-        if isinstance(node, nodes.Filter) and node.name not in (ROUNDS, *FILTER_NAMES):
-            raise ValueError(_unknown("filter", node.name, FILTER_NAMES))
-        if isinstance(node, nodes.Test) and node.name not in _TESTS:
-            raise ValueError(_unknown("test", node.name, _TESTS))
-        if isinstance(node, nodes.Stmt) and not _allowed(node):
-            raise ValueError("has a statement that templates do not have; there are only if, for and set")
+def _part_faults(tree: nodes.Template) -> Iterator[str]:
+    """Yield what is wrong with filters and tests; others take their place, so that the rest can be read."""
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        kind, known = ("filter", FILTER_NAMES) if isinstance(node, nodes.Filter) else ("test", _TESTS)
+        if node.name not in (ROUNDS, *known):
+            yield _unknown(kind, node.name, known)
+            node.name = known[0]
 
 
 def _allowed(statement: nodes.Stmt) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.tools.faults import raise_all
+
 MOST_FILE_BYTES = 16_384
 """The longest file that a reference may name: a key or a token, not a document."""
 
@@ -42,24 +44,36 @@ class References:
 
         Raises:
             ValueError: a reference cannot be resolved; the message never shows a value.
+            SeveralFaults: there are several such references.
         """
+        files = list(dict.fromkeys(match["inner"] for match in _REFERENCE.finditer(text) if _is_file(match)))
+        told: list[str] = []
 
         def found(match: re.Match[str]) -> str:
             if match["escaped"]:
                 return "${"
-            value = self._value(match["inner"], terminated=bool(match["end"]))
+            # A path is not repeated, so that of several files the number is told.
+            numbered = _is_file(match) and len(files) > 1
+            file = "${file:…}" + (f" number {files.index(match['inner']) + 1}" if numbered else "")
+            try:
+                value = self._value(match["inner"], file, terminated=bool(match["end"]))
+            except ValueError as error:
+                told.append(str(error))
+                return ""
             if secret:
                 self.secrets.add(value)
             return value
 
-        return _REFERENCE.sub(found, text)
+        resolved = _REFERENCE.sub(found, text)
+        raise_all(told)
+        return resolved
 
-    def _value(self, inner: str, *, terminated: bool) -> str:
+    def _value(self, inner: str, file: str, *, terminated: bool) -> str:
         # What stands inside is repeated only where it is a name: a secret may have been pasted there.
         if not terminated:
             raise ValueError("has ${ without its }; close it, or write $${ for a literal ${")
         if inner.startswith(_FILE):
-            return self._file(inner.removeprefix(_FILE))
+            return self._file(inner.removeprefix(_FILE), file)
         if not _NAME(inner):
             raise ValueError("has a ${…} that is no reference; write ${NAME}, ${file:/path}, or $${ for ${")
         value = self.env.get(inner)
@@ -69,22 +83,26 @@ class References:
             raise ValueError(f"the environment variable {inner} is empty; give it its value")
         return value
 
-    def _file(self, path: str) -> str:
+    def _file(self, path: str, called: str) -> str:
         try:
             content = self.read_file(self.folder / path)
         except (OSError, ValueError) as error:
             cause = error.strerror if isinstance(error, OSError) else "it is no path"
-            raise ValueError(f"${{file:…}} cannot be read ({cause}); mount the secret there") from None
+            raise ValueError(f"{called} cannot be read ({cause}); mount the secret there") from None
         if len(content) > MOST_FILE_BYTES:
             raise ValueError(
-                f"${{file:…}} is larger than {MOST_FILE_BYTES // 1024} kB; it must hold the secret alone"
+                f"{called} is larger than {MOST_FILE_BYTES // 1024} kB; it must hold the secret alone"
             )
         try:
             value = content.decode().rstrip("\r\n")
         except UnicodeDecodeError:
             value = None
         if value is None:  # outside the handler: its error holds the content
-            raise ValueError("${file:…} is not UTF-8 text; save the secret as text")
+            raise ValueError(f"{called} is not UTF-8 text; save the secret as text")
         if not value:
-            raise ValueError("${file:…} is empty; put the secret into it")
+            raise ValueError(f"{called} is empty; put the secret into it")
         return value
+
+
+def _is_file(match: re.Match[str]) -> bool:
+    return bool(match["end"]) and match["inner"].startswith(_FILE)

@@ -29,10 +29,3 @@ def pause_s(
         return min(retry_after_s, _LONGEST_RETRY_AFTER_S)
     longest_s = retry.backoff_s * 2.0 ** (done - 1)
     return longest_s * (0.5 + 0.5 * chance)
-
-
-def retry_after_s(value: str | None) -> float | None:
-    """Read a Retry-After in seconds; its other form, a date, counts as none."""
-    if value is None or not value.isascii() or not value.isdecimal():
-        return None
-    return float(value[:9])

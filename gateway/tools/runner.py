@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.egress.client import Answer, Egress, Outgoing
+from gateway.egress.retry_after import retry_after_s
 from gateway.egress.signing import SigningKey
 from gateway.errors import EgressError, ToolError
 from gateway.tools import answer, request, retrying
@@ -131,7 +132,7 @@ class Runner:
         except ToolError as error:
             if 200 <= got.status < 300:
                 raise
-            after_s = retrying.retry_after_s(got.headers.get("retry-after"))
+            after_s = retry_after_s(got.headers.get("retry-after"), self.today())
             raise _Failed(error, retrying.names_of(got.status, error.reason), after_s) from None
 
 

@@ -12,8 +12,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _NAME = re.compile(r"[A-Za-z0-9_.:\-*?\[\]!]{1,128}")
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
-_STATUS = re.compile(r"[1-5]\d\d|[45]xx|connect|reset")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_STATUS = re.compile(r"[1-5][0-9]{2}|[45]xx|connect|reset")
 
 
 class Table(BaseModel):

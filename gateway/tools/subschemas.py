@@ -51,6 +51,17 @@ def parts(schema: Schema, place: Place = ()) -> Iterator[tuple[Place, Mapping[st
             yield from parts(inner, (*place, key, number))
 
 
+def is_part(place: Place) -> bool:
+    """Tell whether what belongs at a place of a schema is a schema."""
+    kind = "schema"
+    for step in place:
+        if kind == "schema" and step not in _SINGLE:
+            kind = "several" if step in (*_IN_TABLES, *_IN_LISTS) else "value"
+        elif kind == "several":
+            kind = "schema"
+    return kind == "schema"
+
+
 def target(root: Mapping[str, Any], reference: str) -> Schema | None:
     """Return the part of a schema that a ``$ref`` such as ``#/$defs/name`` names; None when there is none."""
     if reference != "#" and not reference.startswith("#/"):

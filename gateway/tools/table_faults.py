@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from gateway.tools.spec import BuiltinTool, Table, WebhookTool
 
@@ -44,8 +45,11 @@ def table_faults(
 ) -> Iterator[tuple[Place, str]]:
     """Yield each faulty place of a table once, with what is wrong there."""
     found: dict[Place, list[str]] = {}
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        place = _place(table, detail["loc"])
+    meant = set(meant_places(kind, table, error))
+    for detail in _details(error):
+        place = place_of(table, detail["loc"])
+        if place in meant and detail["type"] == "missing":
+            continue  # it is there, misspelt
         if detail["type"] == "extra_forbidden":
             sentence = _surplus(kind, table, place)
         else:
@@ -59,24 +63,47 @@ def table_faults(
 
 def unknown_key(name: str, known: Sequence[str]) -> str:
     """Say that a key does not exist, and which may be meant."""
-    meant = _MEANT.get(name.lower(), "")
-    close = [meant] if meant in known else get_close_matches(name.lower(), known, n=1)
-    if close:
-        return f"is no key here; did you mean {close[0]}?"
+    meant = meant_key(name, known)
+    if meant is not None:
+        return f"is no key here; did you mean {meant}?"
     return "is no key here; remove it, or see config/tools.example.toml for every key"
 
 
-def _place(table: Any, location: Place) -> Place:
+def meant_key(name: str, known: Sequence[str]) -> str | None:
+    """Return the key that may be meant by one that does not exist."""
+    meant = _MEANT.get(name.lower(), "")
+    return meant if meant in known else next(iter(get_close_matches(name.lower(), known, n=1)), None)
+
+
+def meant_places(kind: type[Table], table: Mapping[str, Any], error: ValidationError) -> Iterator[Place]:
+    """Yield where values belong that stand under misspelt keys."""
+    for detail in _details(error):
+        if detail["type"] == "extra_forbidden":
+            *above, name = place_of(table, detail["loc"])
+            model = _model(kind, table, tuple(above))
+            meant = None if model is None else meant_key(str(name), list(model.model_fields))
+            if meant is not None:
+                yield (*above, meant)
+
+
+def place_of(table: Any, location: Place) -> Place:
     """Return where something is: pydantic's location without its names of alternatives."""
     place: list[str | int] = []
     for number, step in enumerate(location):
+        is_last = number == len(location) - 1
+        if place == ["auth"] and isinstance(table, Mapping) and step == table.get("type") and not is_last:
+            continue  # the kind of auth, which may be called as a key of it is
         if isinstance(table, list) or (isinstance(table, Mapping) and step in table):
             inner: Any = table
             table = inner[step]
             place.append(step)
-        elif isinstance(table, Mapping) and number == len(location) - 1:
+        elif isinstance(table, Mapping) and is_last:
             place.append(step)
     return tuple(place)
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
 
 
 def _sentence(message: str) -> str:

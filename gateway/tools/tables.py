@@ -4,9 +4,9 @@ References (``${…}``) are resolved first, so that what they stand for is check
 templates and in JSON Schemas they are left to whoever reads those.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,9 +20,11 @@ from gateway.tools.spec import (
     Table,
     WebhookTool,
 )
-from gateway.tools.table_faults import Place, table_faults, unknown_key
+from gateway.tools.stand_ins import standing_in
+from gateway.tools.table_faults import Place, meant_key, meant_places, table_faults, unknown_key
 
 _T = TypeVar("_T", bound=Table)
+_T_co = TypeVar("_T_co", bound=Table, covariant=True)
 
 _SECTIONS: Final = ("tools", "default", "egress", "signing", "calls")
 _LEFT_ALONE: Final = frozenset(
@@ -31,15 +33,26 @@ _LEFT_ALONE: Final = frozenset(
         *(("response", "template"), ("url",)),
     }
 )
+_BUILTIN_KEYS: Final = BuiltinTool.model_fields.keys() - WebhookTool.model_fields.keys()
+_WEBHOOK_KEYS: Final = WebhookTool.model_fields.keys() - BuiltinTool.model_fields.keys()
+_KEYS: Final = (*BuiltinTool.model_fields, *_WEBHOOK_KEYS)
 _NO_SECRETS: Final = frozenset({"agents", "allow_private", "name", "numbers"})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One tool as the file has it. Lives as long as the file is being read."""
+class Entry(Generic[_T_co]):
+    """One table as the file has it. Lives as long as the file is being read.
 
-    spec: WebhookTool | BuiltinTool
+    Attributes:
+        spec: has stand-ins for what is faulty.
+        faults: the view of the table, which doubts the stand-ins.
+    """
+
+    spec: _T_co
     faults: Faults
+
+
+ToolEntry = Entry[WebhookTool | BuiltinTool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +60,40 @@ class Tables:
     """What a tools file says, each table right by itself. Lives as long as the file is being read.
 
     Attributes:
-        tools: those that are not faulty.
+        tools: those that are tables.
         default: one, or none.
-        egress: None when the table is faulty; likewise signing and calls.
     """
 
-    tools: Sequence[Entry] = ()
-    default: Sequence[Entry] = ()
-    egress: EgressTable | None = field(default_factory=EgressTable)
-    signing: SigningTable | None = field(default_factory=SigningTable)
-    calls: CallLimits | None = field(default_factory=CallLimits)
+    tools: Sequence[ToolEntry]
+    default: Sequence[ToolEntry]
+    egress: Entry[EgressTable]
+    signing: Entry[SigningTable]
+    calls: Entry[CallLimits]
 
 
 def read(document: Mapping[str, Any], references: References, faults: Faults) -> Tables:
     """Read all tables of a document."""
-    for name in document:
-        if name not in _SECTIONS:
-            faults.at(name).add(unknown_key(name, _SECTIONS))
-    reader = _Reader(references)
+    unknown = [name for name in document if name not in _SECTIONS]
+    for name in unknown:
+        faults.at(name).add(unknown_key(name, _SECTIONS))
+    reader = _Reader(references, frozenset(meant_key(name, _SECTIONS) for name in unknown))
     return Tables(
         tuple(reader.tools(document.get("tools", []), faults)),
         tuple(reader.default(document.get("default"), faults.of("default"))),
-        reader.table(EgressTable, document.get("egress", {}), faults.of("egress")),
-        reader.table(SigningTable, document.get("signing", {}), faults.of("signing")),
-        reader.table(CallLimits, document.get("calls", {}), faults.of("calls")),
+        reader.section(EgressTable, document, "egress", faults),
+        reader.section(SigningTable, document, "signing", faults),
+        reader.section(CallLimits, document, "calls", faults),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    references: References
+    """Attributes: meant, the sections that stand under misspelt names."""
 
-    def tools(self, tables: object, faults: Faults) -> Iterator[Entry]:
+    references: References
+    meant: frozenset[str | None]
+
+    def tools(self, tables: object, faults: Faults) -> Iterator[ToolEntry]:
         if not isinstance(tables, list):
             faults.at("tools").add("must be a list of tables; write each tool under [[tools]]")
             return
@@ -89,60 +104,79 @@ class _Reader:
             if entry is not None:
                 yield entry
 
-    def _tool(self, table: object, faults: Faults) -> Entry | None:
+    def _tool(self, table: object, faults: Faults) -> ToolEntry | None:
         if not isinstance(table, Mapping):
             faults.add("must be a table; write it under [[tools]]")
             return None
-        if "builtin" not in table and "url" not in table:
-            faults.add("needs url, an endpoint of yours, or builtin, a tool of the gateway's own")
-            return None
-        kind: type[WebhookTool | BuiltinTool] = BuiltinTool if "builtin" in table else WebhookTool
-        spec = self.table(kind, table, faults)
-        return None if spec is None else Entry(spec, faults)
+        keys = {name if name in _KEYS else meant_key(name, _KEYS) for name in table}
+        if "builtin" in keys:
+            return self.table(BuiltinTool, table, faults)
+        if "url" in keys:
+            return self.table(WebhookTool, table, faults)
+        faults.add("needs url, an endpoint of yours, or builtin, a tool of the gateway's own")
+        if keys & _BUILTIN_KEYS:
+            rest = {name: value for name, value in table.items() if name not in _WEBHOOK_KEYS}
+            return self.table(BuiltinTool, {**rest, "builtin": ""}, faults, told={("builtin",)})
+        return self.table(WebhookTool, {**table, "url": ""}, faults, told={("url",)})
 
-    def default(self, table: object, faults: Faults) -> Iterator[Entry]:
+    def default(self, table: object, faults: Faults) -> Iterator[ToolEntry]:
         if isinstance(table, Mapping):
             if "name" in table:
                 faults.at("name").add("is not for the default, which takes every name; remove it")
             table = {**table, "name": "*"}
-        spec = None if table is None else self.table(WebhookTool, table, faults)
-        if spec is not None:
-            yield Entry(spec, faults)
+        entry = None if table is None else self.table(WebhookTool, table, faults)
+        if entry is not None:
+            yield entry
 
-    def table(self, kind: type[_T], table: object, faults: Faults) -> _T | None:
-        """Read one table; None when it is faulty."""
+    def section(self, kind: type[_T], document: Mapping[str, object], name: str, faults: Faults) -> Entry[_T]:
+        """Read a table that stands in the file once; without it, or when it is none, it has its defaults."""
+        view = faults.of(name)
+        entry = self.table(kind, document.get(name, {}), view)
+        if entry is None or name in self.meant:
+            return Entry(kind(), view.doubting([()]))
+        return entry
+
+    def table(
+        self, kind: type[_T], table: object, faults: Faults, told: Iterable[Place] = ()
+    ) -> Entry[_T] | None:
+        """Read one table; None when there is no way to.
+
+        Args:
+            told: where there is a fault that has been told.
+        """
         if not isinstance(table, Mapping):
             faults.add("must be a table")
             return None
-        unresolved: set[Place] = set()
-        resolved = self._resolved(table, (), faults, unresolved)
+        doubted = set(told)
+        resolved = self._resolved(table, (), faults, doubted)
+        spec: _T | None
         try:
             spec = kind.model_validate(resolved)
         except ValidationError as error:
-            for place, sentence in table_faults(kind, resolved, error):
-                if place not in unresolved:
-                    faults.at(*place).add(sentence)
-            return None
-        return None if unresolved else spec
+            found = dict(table_faults(kind, resolved, error))
+            for place in found:
+                if place not in doubted and (*place, "type") not in doubted:
+                    faults.at(*place).add(found[place])
+            doubted.update(found, meant_places(kind, resolved, error))
+            spec = standing_in(kind, resolved)
+        return None if spec is None else Entry(spec, faults.doubting(doubted))
 
-    def _resolved(self, value: Any, place: Place, faults: Faults, unresolved: set[Place]) -> Any:
+    def _resolved(self, value: Any, place: Place, faults: Faults, doubted: set[Place]) -> Any:
         if place in _LEFT_ALONE:
             return value
         if isinstance(value, Mapping):
             return {
-                name: self._resolved(inner, (*place, name), faults, unresolved)
-                for name, inner in value.items()
+                name: self._resolved(inner, (*place, name), faults, doubted) for name, inner in value.items()
             }
         if isinstance(value, list):
             return [
-                self._resolved(inner, (*place, number), faults, unresolved)
-                for number, inner in enumerate(value)
+                self._resolved(inner, (*place, number), faults, doubted) for number, inner in enumerate(value)
             ]
         if not isinstance(value, str):
             return value
         secret = place[0] not in _NO_SECRETS
         text = faults.at(*place).attempt(self.references.resolve, value, secret=secret)
         if text is None:
-            unresolved.add(place)
+            doubted.add(place)
             return value
         return text

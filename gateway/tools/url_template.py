@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from gateway.egress.destinations import MAX_URL_CHARS
 from gateway.tools.expressions import Facts, Program, Scope, refused
+from gateway.tools.faults import raise_all
 
 _PURPOSE: Final = "url"
 _HEAD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+[/?].*", re.DOTALL).fullmatch
@@ -34,15 +35,18 @@ class UrlTemplate:
         """Read a template.
 
         Raises:
-            ValueError: it is none, uses what templates do not have, or is no URL up to its path.
+            ValueError: it is none, uses what templates do not have, or is no URL up to its path;
+                SeveralFaults when it is several of these.
         """
         parsed = scope.parse(source, _PURPOSE)
         pieces = parsed.pieces()
         head = pieces[0] if pieces and isinstance(pieces[0], str) else ""
+        told: list[str] = []
         if any(not isinstance(piece, str) for piece in pieces) and not _HEAD(head):
-            raise ValueError("has a template before its path; write scheme and host out: https://host/…")
+            told.append("has a template before its path; write scheme and host out: https://host/…")
         if not all(_URL_TEXT(piece) for piece in pieces if isinstance(piece, str)):
-            raise ValueError("has a # or a character that no URL has; leave it out, or percent-encode it")
+            told.append("has a # or a character that no URL has; leave it out, or percent-encode it")
+        raise_all(told)
         segments, query = _split([p if isinstance(p, str) else parsed.compiled(p) for p in pieces])
         if any(segment in ((".",), ("..",)) for segment in segments):
             raise ValueError("has . or .. as a part of its path; write the path out")

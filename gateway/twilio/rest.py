@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import msgspec
 
+from gateway.egress.retry_after import retry_after_s
 from gateway.errors import TwilioApiError
 from gateway.twilio.calls import CallResource, NewCall, form, parse_call, parse_calls
 
@@ -161,7 +162,9 @@ class TwilioClient:
             ) as response:
                 body = await _read(response)
                 error = _refusal(response.status, body)
-                return _Answer(body or b"", error, _seconds(response.headers.get("Retry-After")))
+                # Twilio writes seconds.
+                asked_s = retry_after_s(response.headers.get("Retry-After"), None)
+                return _Answer(body or b"", error, asked_s)
         except TimeoutError:
             return _Answer(error=_failure("did not answer in time", "timeout"))
         except aiohttp.ClientError:
@@ -199,13 +202,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes | None:
         if len(body) > MAX_BODY_BYTES:
             return None
     return bytes(body)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Read a Retry-After in seconds; its other form, a date, counts as none."""
-    if retry_after is None or not retry_after.isascii() or not retry_after.isdecimal():
-        return None
-    return float(retry_after[:9])
 
 
 def _refusal(status: int, body: bytes | None) -> TwilioApiError | None:

@@ -4,7 +4,6 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from gateway.egress.retry_after import http_date, retry_after_s
 from gateway.errors import VatelApiError
 from gateway.vatel.strict_json import dump
 
@@ -136,7 +136,7 @@ class Exchange:
             f"Vatel answered HTTP {response.status}" + (f": {said}" if said else ""),
             reason=_reason(response.status),
             status=response.status,
-            retry_after_s=_retry_after_s(response.headers),
+            retry_after_s=_asked_s(response.headers),
         )
 
 
@@ -214,13 +214,6 @@ def _said(body: bytes) -> str:
     return re.sub(r"[\x00-\x1f\x7f]+", " ", said)[:_MAX_MESSAGE_CHARS]
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After, seconds or a date beside the answer's own Date (RFC 9110 10.2.3)."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError):
-        return None
-    return max(0.0, wait.total_seconds())
+def _asked_s(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After, where it is a date beside the answer's own Date."""
+    return retry_after_s(headers.get("Retry-After"), http_date(headers.get("Date", "")))

@@ -12,9 +12,10 @@ redelivers is tried once more, and then dead again or delivered.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
+
+from gateway.egress.retry_after import retry_after_s
 
 MINUTE, HOUR = 60.0, 3600.0
 WAITS_S: Final = (
@@ -80,18 +81,5 @@ def judge(number: int, outcome: Outcome, now: datetime, chance: float) -> Verdic
     if number >= MOST_TRIES:
         return Verdict("dead", now)
     wait_s = WAITS_S[number - 1] * (1 - _JITTER + 2 * _JITTER * chance)
-    asked_s = retry_after_s(outcome.retry_after, now)
+    asked_s = min(retry_after_s(outcome.retry_after, now) or 0.0, _LONGEST_WAIT_S)
     return Verdict("pending", now + timedelta(seconds=max(wait_s, asked_s)))
-
-
-def retry_after_s(header: str, now: datetime) -> float:
-    """Return how long a Retry-After header asks to wait (RFC 9110, 10.2.3); 0 for none that can be read."""
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:10]), _LONGEST_WAIT_S)
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError, OverflowError):
-        return 0.0
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max((at - now).total_seconds(), 0.0), _LONGEST_WAIT_S)

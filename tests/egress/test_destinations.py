@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from gateway.egress.addresses import Allowance
-from gateway.egress.destinations import MAX_URL_CHARS, Policy, fault, is_loopback_name
+from gateway.egress.destinations import MAX_URL_CHARS, Policy, fault, faults, is_loopback_name
 
 STRICT = Policy(Allowance())
 LOOSE = Policy(Allowance.parse(["127.0.0.0/8", "::1", "10.0.0.0/8"]), allow_http=True)
@@ -203,6 +203,26 @@ def test_fault_is_named_with_its_fix(url: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
+        ("https://h.example/", []),
+        ("http://u:p@10.0.0.1:22/#x", ["a fragment", "is http", "a user", "a private address", "SSH"]),
+        ("ftp://@h.example/", ["the scheme ftp", "a user"]),
+        ("gopher://h.example/", ["the scheme gopher"]),
+        ("http://u@{{ x }}:22/", ["is http", "a user", "is a template"]),
+        ("http://h.example:x/", ["is http", "no valid host or port"]),
+        ("http://a b#", ["a space"]),
+    ],
+)
+def test_every_fault_of_a_url_is_told(url: str, said: list[str]) -> None:
+    """One does not hide another, as long as the URL can be read at all."""
+    found = faults(url, STRICT)
+
+    assert len(found) == len(said)
+    assert all(part in sentence for part, sentence in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
         ("http://127.0.0.1:8000/x", None),
         ("https://127.9.9.9/", None),
         ("http://10.1.2.3/", None),
@@ -323,5 +343,6 @@ def test_whatever_passes_leads_to_no_closed_address(authority: str, rest: str) -
 
 @given(st.text())
 def test_no_text_raises(url: str) -> None:
-    """Any text is a URL or has a fault."""
+    """Any text is a URL or has a fault, the first of them all."""
+    assert fault(url, STRICT) == next(iter(faults(url, STRICT)), None)
     assert fault(url, STRICT) is not None or url.lower().startswith("https://")

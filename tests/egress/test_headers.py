@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.egress.headers import MAX_VALUE_CHARS, fault
+from gateway.egress.headers import MAX_VALUE_CHARS, fault, value_fault
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,12 @@ def test_headers_without_fault_make_as_many_lines_as_there_are(headers: dict[str
 
         assert wire.count(b"\n") == wire.count(b"\r") == len(headers)
         assert b"\x00" not in wire
+
+
+def test_a_value_is_judged_without_its_name() -> None:
+    """Whoever has told what is wrong with the name can tell what is wrong with the value."""
+    assert value_fault("X Y", "a") is None
+    assert value_fault("X Y", "a\n") == "the header X Y has a line break or a control character: remove it"
+    assert value_fault("X Y", "a" * (MAX_VALUE_CHARS + 1)) == (
+        f"the header X Y is longer than {MAX_VALUE_CHARS} characters: shorten it"
+    )

@@ -46,6 +46,17 @@ def faults(
     return str(caught.value).splitlines()
 
 
+def document_faults(tool: Mapping[str, object]) -> list[str]:
+    """Return the faults of a document with one tool; none when it is right."""
+    try:
+        Catalog.parse(
+            {"tools": [tool]}, env={}, folder=FOLDER, read_file=Path.read_bytes, load_filler=load_filler
+        )
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
+
+
 def webhook(lines: str) -> str:
     """Return a file with one tool called ``book`` that has these lines too."""
     return f'[[tools]]\nname = "book"\nurl = "https://h.example/book"\n{lines}\n'

@@ -1,15 +1,24 @@
 """A file's tools: which answers a name, and how the whole file is refused."""
 
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime
+from functools import reduce
+from operator import getitem
 from pathlib import Path
+from typing import Any, Final, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.egress.addresses import Allowance
 from gateway.egress.destinations import Policy
 from gateway.egress.signing import SigningKey
 from gateway.tools.catalog import EMPTY, Catalog
 from gateway.tools.spec import CallLimits, EgressTable
-from tests.tools.files import faults, load_filler, parse, webhook
+from gateway.tools.table_faults import Place
+from tests.tools.files import document_faults, faults, load_filler, parse, webhook, webhook_faults
 
 FIRST, SECOND = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11", "9d3e4a10-1c2b-4d5e-8f90-a1b2c3d4e5f6"
 OLD_KEY, NEW_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
@@ -201,7 +210,7 @@ def test_every_fault_of_a_file_is_told() -> None:
         [[tools]]
         name = "book"
         url = "http://h.example"
-        retry = { on = ["teapot"] }
+        retry = { on = ["teapot"], count = 1 }
         [[tools]]
         name = "find"
         url = "http://h.example/{{ nope }}"
@@ -238,11 +247,153 @@ def test_every_fault_of_a_file_is_told() -> None:
     ]
 
 
-def test_nothing_is_judged_by_a_faulty_table() -> None:
-    """With a faulty [egress] the destinations of tools are not judged, so that its fault stands alone."""
-    told = faults(webhook('callback_url = "http://10.0.0.1/"') + "[egress]\nper_host = 0")
+def test_every_fault_of_one_tool_is_told() -> None:
+    """Faults of values, references, rules, a schema, templates and names stand there once each."""
+    told = webhook_faults(
+        """
+        deadline_s = "5"
+        callback_url = "https://h.example/${NONE}"
+        retry = { on = ["5xx", "teapot"] }
+        method = "GET"
+        body = { a = "{{ nope }}", b = "${NONE}" }
+        headers = { X-A = 5, Host = "{{ nope }}" }
+        arguments = { type = "array" }
+        auth = { type = "header", header = "X Y", value = "ö" }
+        accepted = "later"
+        zzz = 1
+        [[tools]]
+        name = "book"
+        builtin = "transfer_call"
+        """
+    )
 
-    assert [line.partition(":")[0] for line in told] == ["egress"]
+    assert [line.replace(" the header ", " ").split(": ")[:2][0] for line in told] == [
+        "callback_url",
+        "headers.X-A",
+        "deadline_s",
+        "retry.on[1]",
+        "zzz",
+        'tools[1] "book"',
+        "body",
+        "retry.count",
+        "accepted",
+        "arguments.type",
+        "headers.Host",
+        "headers.Host",
+        "auth",
+        "auth",
+        "body.a",
+        "body.b",
+        'tools[1] "book"',
+    ]
+
+
+NONSENSE: Final = datetime(2026, 1, 1, tzinfo=UTC)
+RICH: Final[Mapping[str, object]] = {
+    "url": "https://h.example/{{ arguments.a }}",
+    "name": "book",
+    "agents": [FIRST],
+    "method": "PUT",
+    "headers": {"X-A": "a"},
+    "query": {"a": "b"},
+    "content_type": "text/plain",
+    "body": "{{ arguments.a }}",
+    "arguments": {"type": "object"},
+    "auth": {"type": "header", "header": "X-Key", "value": "k"},
+    "connect_s": 9,
+    "deadline_s": 10,
+    "retry": {"count": 1, "on": ["5xx"], "backoff_s": 1},
+    "response": {"pick": "$.a", "limit_kb": 1},
+    "idempotency": {"key": "{{ call.id }}"},
+    "callback_url": "https://h.example/late",
+    "late_s": 11,
+    "comfort": {"filler_s": 1, "hold_s": 2, "filler": "one_moment"},
+    "on_error": "{{ error.reason }}",
+    "sensitive": ["a"],
+    "breaker": {"failures": 1, "open_s": 1},
+}
+TOOLS: Final = (
+    RICH,
+    {**RICH, "mode": "background", "accepted": "later", "late_s": 1, "comfort": {}},
+    {"name": "put", "builtin": "transfer_call", "numbers": {"a": "+15005550006"}, "ring_timeout_s": 9},
+    {"name": "x", "url": "https://h.example", "auth": {"type": "bearer", "token": "k"}},
+    {"name": "x", "url": "https://h.example", "auth": {"type": "basic", "username": "u", "password": "k"}},
+)
+
+
+def places(value: object, place: Place = ()) -> Iterator[Place]:
+    """Yield where a value and all values in it are, but for those that are the operator's own."""
+    yield place
+    if isinstance(value, dict) and place not in [("arguments",), ("body",)]:
+        for key, inner in value.items():
+            yield from places(inner, (*place, key))
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from places(inner, (*place, number))
+
+
+def broken(tool: Mapping[str, object], place: Place, value: object) -> Mapping[str, object]:
+    """Return a tool with something else at a place of it."""
+    made = deepcopy(dict(tool))
+    reduce(getitem, place[:-1], cast(Any, made))[place[-1]] = value
+    return made
+
+
+def misspelt(tool: Mapping[str, object], place: Place) -> Mapping[str, object]:
+    """Return a tool with the key of a place misspelt."""
+    made = deepcopy(dict(tool))
+    *above, key = place
+    table: Any = reduce(getitem, above, cast(Any, made))
+    table[f"{key}{str(key)[-1]}"] = table.pop(str(key))
+    return made
+
+
+def value_at(tool: Mapping[str, object], place: Place) -> object:
+    """Return what stands at a place."""
+    return reduce(getitem, place, cast(Any, tool))
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_one_fault_is_one_line(tool: Mapping[str, object]) -> None:
+    """Whatever is wrong, unset or misspelt, nothing else is said to be wrong because of it."""
+    own = {("headers", "X-A"), ("query", "a"), ("numbers", "a"), ("auth", "type")}
+    keys = [place for place in places(tool) if place]
+    texts = [place for place in keys if isinstance(value_at(tool, place), str)]
+    files = [broken(tool, place, NONSENSE) for place in keys]
+    files += [broken(tool, place, "${NONE}") for place in texts]
+    files += [misspelt(tool, place) for place in keys if place not in own and isinstance(place[-1], str)]
+
+    assert document_faults(tool) == []
+    for file in files:
+        assert len(document_faults(file)) == 1, (file, document_faults(file))
+
+
+@given(tool=st.sampled_from(TOOLS), data=st.data())
+def test_as_many_faults_are_as_many_lines(tool: Mapping[str, object], data: st.DataObject) -> None:
+    """No fault hides another, wherever they are; but what auth needs is known by its type alone."""
+    possible = [place for place in places(tool) if place not in [(), ("auth", "type")]]
+    chosen = data.draw(st.sets(st.sampled_from(possible), min_size=2))
+    outermost = [place for place in chosen if not any(place[:end] in chosen for end in range(len(place)))]
+    file = reduce(lambda made, place: broken(made, place, NONSENSE), outermost, tool)
+
+    assert len(document_faults(file)) == len(outermost)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("[egress]\nallow_http = 1", ["egress"]),
+        ("[egress]\nallow_private = [1]", ["egress"]),
+        ("[egress]\nallow_htp = true", ["egress"]),
+        ("[egres]\nallow_http = true", ["egres"]),
+        ("[egress]\nper_host = 0", ["egress", 'tools[0] "book"']),
+    ],
+)
+def test_nothing_is_judged_by_a_faulty_policy(table: str, told: list[str]) -> None:
+    """Where it is not known what is allowed no destination is judged, so that this fault stands alone."""
+    tool = webhook('callback_url = "https://10.0.0.1/"')
+
+    assert [line.partition(":")[0] for line in faults(tool + table)] == told
 
 
 def test_faults_do_not_show_keys() -> None:

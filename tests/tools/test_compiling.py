@@ -135,6 +135,20 @@ def test_each_kind_of_auth_is_a_header(auth: str, header: tuple[str, str] | None
             'auth = { type = "bearer", token = "x" }\nheaders = { authorization = "y" }',
             ["auth: sets the header Authorization, and so does headers; keep one"],
         ),
+        (
+            'auth = { type = "header", header = "X Y", value = "a\\nb" }',
+            [
+                "auth: 'X Y' is no header name: use letters, digits and hyphens",
+                "auth: the header X Y has a line break or a control character: remove it",
+            ],
+        ),
+        (
+            'auth = { type = "header", header = "${NONE}", value = "a\\nb" }',
+            [
+                "auth.header: the environment variable NONE is not set; set it, or use ${file:/path}",
+                "auth: the header of auth has a line break or a control character: remove it",
+            ],
+        ),
     ],
 )
 def test_auth_that_cannot_be_sent(lines: str, told: list[str]) -> None:
@@ -202,6 +216,23 @@ def test_each_fault_is_told_at_its_key(lines: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('headers = { "a b" = "{{ nope }}" }', ['headers."a b"', 'headers."a b"']),
+        ('headers = { a = "x", A = "{{ nope }}" }', ["headers.A", "headers.A"]),
+        ('content_type = "${NONE}"\nbody = "{{ arguments.a }}"', ["content_type"]),
+        ('contenttype = "text/plain"\nbody = "{{ arguments.a }}"', ["contenttype"]),
+        ('content_type = "${NONE}"\nbody = "{{ nope }}"', ["content_type", "body"]),
+        ('callback_url = "${NONE}"\nlate_s = 9', ["callback_url"]),
+        ('callback_url = "http://u@10.0.0.1:22/"', ["callback_url"] * 4),
+    ],
+)
+def test_faults_that_have_nothing_to_do_with_each_other_are_all_told(lines: str, told: list[str]) -> None:
+    """A name and its value are two things; what follows from a fault that has been told is not told."""
+    assert [line.partition(": ")[0] for line in webhook_faults(lines)] == told
+
+
+@pytest.mark.parametrize(
     ("url", "told"),
     [
         ("http://h.example/", "the URL is http"),
@@ -228,7 +259,7 @@ def test_destinations_follow_the_policy() -> None:
     """What the file allows is allowed, and nothing is judged by a policy that is faulty itself."""
     tools = webhook('callback_url = "http://10.1.2.3/late"')
 
-    assert len(faults(tools)) == 1
+    assert len(faults(tools)) == 2
     assert parse(f'{tools}[egress]\nallow_http = true\nallow_private = ["10.1.0.0/16"]').tools
     assert [
         line.partition(":")[0] for line in faults(f'{tools}[egress]\nallow_private = ["10.1.2.3/16"]')

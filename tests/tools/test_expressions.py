@@ -1,11 +1,15 @@
 """What a template may say, and what the agent is told when it cannot be filled."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ToolError
 from gateway.tools.expressions import Scope, refused
+from gateway.tools.faults import SeveralFaults
+from gateway.tools.references import References
 from tests.tools.templating import SCOPE, facts
 
 CANARY = "canary-0123456789"
@@ -265,3 +269,30 @@ def test_every_source_is_compiled_or_refused(source: str) -> None:
         SCOPE.parse(source, "body").compiled()
     except ValueError as error:
         assert str(error)  # noqa: PT017 - both ways are good
+
+
+def test_everything_that_a_template_may_not_use_is_told() -> None:
+    """Filters, tests, names and references, each once, in one error."""
+    source = "${A} {{ a | upper | nope }} {{ b is nope }} {{ a }} {{ '${B}' }}${A}"
+    with pytest.raises(SeveralFaults) as caught:
+        Scope(("call",), References({}, Path(), Path.read_bytes).resolve).parse(source, "body")
+
+    assert [sentence.partition(",")[0] for sentence in sorted(caught.value.sentences)] == [
+        "the environment variable A is not set; set it",
+        "the environment variable B is not set; set it",
+        'uses the filter "nope"',
+        'uses the name "a"',
+        'uses the name "b"',
+        'uses the test "nope"',
+    ]
+
+
+def test_what_else_is_wrong_beside_a_statement_is_told_but_for_names() -> None:
+    """A statement that templates do not have may make names, so that none is judged."""
+    with pytest.raises(SeveralFaults) as caught:
+        SCOPE.parse("{% macro m(x) %}{{ x | nope }}{% endmacro %}{{ m(1) }} {{ y }}", "body")
+
+    assert [sentence.partition(",")[0] for sentence in caught.value.sentences] == [
+        'uses the filter "nope"',
+        "has a statement that templates do not have; there are only if",
+    ]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.tools.faults import SeveralFaults
 from gateway.tools.references import MOST_FILE_BYTES, References
 
 CANARY = "canary-0123456789"
@@ -85,6 +86,33 @@ def test_what_cannot_be_resolved_is_told_without_any_value(text: str, told: str)
     assert str(caught.value).startswith(told)
     assert CANARY not in str(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "${A}${B} ${KEY} ${A} ${N}",
+            ["variable A is not set", "variable B is not set", "variable N is empty"],
+        ),
+        ("${A} ${a b} ${file:/nowhere}", ["variable A", "is no reference", "${file:…} cannot be read"]),
+        (
+            "${file:/nowhere}${file:near}${file:gone}${file:/nowhere}${file:/empty}",
+            ["${file:…} number 1 cannot be read", "number 3 cannot be read", "number 4 is empty"],
+        ),
+        ("${A} ${B", ["variable A is not set", "has ${ without its }"]),
+    ],
+)
+def test_every_reference_that_cannot_be_resolved_is_told(text: str, told: list[str]) -> None:
+    """Each is told once; of several files, whose paths are not repeated, it is told which."""
+    found = references({"KEY": CANARY, "N": ""})
+    with pytest.raises(SeveralFaults) as caught:
+        found.resolve(text)
+
+    assert len(caught.value.sentences) == len(told)
+    assert all(part in sentence for part, sentence in zip(told, caught.value.sentences, strict=True))
+    assert CANARY not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 def test_the_longest_file_may_be_read() -> None:

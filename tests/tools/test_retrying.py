@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.tools.retrying import names_of, pause_s, retry_after_s
+from gateway.tools.retrying import names_of, pause_s
 from gateway.tools.spec import Retry
 
 THREE = Retry(count=3, on=("connect", "429", "5xx"), backoff_s=0.2)
@@ -51,22 +51,3 @@ def test_by_default_nothing_is_repeated() -> None:
 def test_the_endpoint_may_ask_for_a_pause(asked_s: float, paused_s: float) -> None:
     """Retry-After wins over the backoff, up to a minute, which no deadline leaves room for anyway."""
     assert pause_s(THREE, 1, frozenset({"429", "4xx"}), asked_s, 0.5) == paused_s
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("7", 7.0),
-        ("0", 0.0),
-        ("9" * 400, 999_999_999.0),
-        (None, None),
-        ("", None),
-        ("-1", None),
-        ("1.5", None),
-        ("²", None),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-    ],
-)
-def test_retry_after_is_read_in_seconds(value: str | None, seconds: float | None) -> None:
-    """Its other form, a date, and what is neither count as none."""
-    assert retry_after_s(value) == seconds

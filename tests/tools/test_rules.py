@@ -1,5 +1,7 @@
 """What must hold between the values of a tool, and between tools."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from gateway.tools.faults import Faults
@@ -10,9 +12,9 @@ from gateway.tools.tables import Entry
 FIRST, SECOND = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11", "9d3e4a10-1c2b-4d5e-8f90-a1b2c3d4e5f6"
 
 
-def broken(spec: WebhookTool | BuiltinTool) -> list[str]:
-    """Return the places of the rules that a tool breaks."""
-    faults = Faults()
+def broken(spec: WebhookTool | BuiltinTool, doubted: Sequence[str] = ()) -> list[str]:
+    """Return the places of the rules that a tool breaks, in which one value may be a stand-in."""
+    faults = Faults().doubting([doubted] if doubted else [])
     check(Entry(spec, faults))
     assert all("; " in line for line in faults.lines)
     return [line.partition(": ")[0] for line in faults.lines]
@@ -110,6 +112,27 @@ def test_numbers_are_for_transfers_only(spec: BuiltinTool, places: list[str]) ->
 
 
 @pytest.mark.parametrize(
+    ("values", "doubted", "places"),
+    [
+        ({"accepted": "ok"}, "mode", []),
+        ({"accepted": "ok"}, "accepted", []),
+        ({"accepted": "ok"}, "method", ["accepted"]),
+        ({"late_s": 30}, "callback_url", []),
+        ({"deadline_s": 1, "connect_s": 1.5}, "deadline_s", []),
+        ({"body": {"a": 1}, "content_type": "text/plain"}, "content_type", []),
+        ({"comfort": {"filler_s": 2, "hold_s": 2}}, "comfort", []),
+        ({"method": "GET", "body": "x"}, "content_type", ["body"]),
+        ({"response": {"pick": "$.a", "output": "x"}}, "response.pick", ["response"]),
+    ],
+)
+def test_what_has_a_stand_in_breaks_no_rule(
+    values: dict[str, object], doubted: str, places: list[str]
+) -> None:
+    """A rule is passed over where its outcome may follow from a fault that has been told; no other is."""
+    assert broken(webhook(**values), doubted.split(".")) == places
+
+
+@pytest.mark.parametrize(
     ("names", "agents", "taken"),
     [
         (["a", "b"], [[], []], []),
@@ -138,3 +161,22 @@ def test_a_name_is_taken_once_for_each_agent(
     assert [line.partition(": name: is that of tools[0], ")[0] for line in faults.lines] == [
         f"tools[{number}]" for number in taken
     ]
+
+
+@pytest.mark.parametrize(
+    ("doubted", "agents", "told"),
+    [
+        ((), [], 1),
+        (("name",), [], 0),
+        (("agents", 0), [], 1),
+        (("agents", 0), [FIRST], 0),
+        (("agents", 0), [SECOND], 1),
+    ],
+)
+def test_a_name_in_doubt_is_not_taken(doubted: tuple[str | int, ...], agents: list[str], told: int) -> None:
+    """Of two tools with one name the first is for an agent, and for another whose id is no UUID."""
+    first = Faults().doubting([doubted] if doubted else [])
+    spec = webhook(agents=[SECOND] if doubted and agents != [FIRST] else [])
+    check_names([Entry(spec, first), Entry(webhook(agents=agents), Faults(lines=first.lines))])
+
+    assert len(first.lines) == told

@@ -12,6 +12,7 @@ from gateway.tools.catalog import Webhook
 from gateway.tools.runner import Run, Runner
 from tests.tools.workshop import CALL, Handler, after, catalog, question, says, serving
 
+NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 RETRY = {"count": 2, "on": ["5xx", "429", "connect"], "backoff_s": 0.001}
 
 
@@ -26,7 +27,7 @@ async def ran(
         run = Run(tool, question(people=4), "key", "r" * 32)
         egress = Egress(shelf.policy)
         try:
-            runner = Runner(egress, shelf.signing, lambda: datetime.now(UTC), lambda: 0.0)
+            runner = Runner(egress, shelf.signing, lambda: NOW, lambda: 0.0)
             await runner.finish(run, asyncio.get_running_loop().time() + deadline_s)
         finally:
             await egress.close()
@@ -71,21 +72,31 @@ async def test_bad_answer_is_not_repeated() -> None:
     assert (run.error.reason, len(seen)) == ("bad_json", 1)
 
 
-async def test_retry_after_is_honoured() -> None:
-    """An endpoint that asks for a pause gets it."""
+@pytest.mark.parametrize("retry_after", ["1", "Thu, 26 Nov 2026 12:00:01 GMT"])
+async def test_retry_after_is_honoured(retry_after: str) -> None:
+    """An endpoint that asks for a pause, by its length or by its end, gets it."""
     now = asyncio.get_running_loop().time
     began_at = now()
-    run, _ = await ran(says(status=429, retry_after="1"), says("done"), retry=RETRY, deadline_s=3.0)
+    run, _ = await ran(says(status=429, retry_after=retry_after), says("done"), retry=RETRY, deadline_s=3.0)
 
     assert run.output == "done"
     assert now() - began_at >= 1.0
 
 
-async def test_pause_beyond_the_deadline_is_not_waited_for() -> None:
+@pytest.mark.parametrize("retry_after", ["soon", "Thu, 26 Nov 2026 11:00:00 GMT", "-1"])
+async def test_retry_after_that_asks_for_nothing_costs_nothing(retry_after: str) -> None:
+    """A date that is past asks for no pause, and what is neither form leaves the backoff as it is."""
+    run, seen = await ran(says(status=429, retry_after=retry_after), says("done"), retry=RETRY)
+
+    assert (run.output, len(seen)) == ("done", 2)
+
+
+@pytest.mark.parametrize("retry_after", ["30", "Thu, 26 Nov 2026 12:00:30 GMT"])
+async def test_pause_beyond_the_deadline_is_not_waited_for(retry_after: str) -> None:
     """What would come too late is not begun: the agent is told at once, and told the real reason."""
     now = asyncio.get_running_loop().time
     began_at = now()
-    run, seen = await ran(says(status=429, retry_after="30"), retry=RETRY)
+    run, seen = await ran(says(status=429, retry_after=retry_after), retry=RETRY)
 
     assert run.error is not None
     assert (run.error.reason, len(seen)) == ("http_429", 1)
@@ -118,7 +129,7 @@ async def test_answer_without_the_part_that_is_picked_is_no_failure_of_the_endpo
         assert isinstance(tool, Webhook)
         egress = Egress(shelf.policy)
         try:
-            runner = Runner(egress, (), lambda: datetime.now(UTC), lambda: 0.0)
+            runner = Runner(egress, (), lambda: NOW, lambda: 0.0)
             runs = [Run(tool, question("b"), "k", "r" * 32) for _ in range(3)]
             for run in runs:
                 await runner.finish(run, asyncio.get_running_loop().time() + 1.0)

@@ -321,6 +321,38 @@ def test_multiples_are_exact(value: object, step: float, fits: bool) -> None:
             ["properties.n.default: does not fit its own schema; write a value that does"],
         ),
         (
+            {"type": "text", "properties": 5, "required": [1, "a"]},
+            [
+                'type: must be "object": the schema is that of all arguments together',
+                "properties: is not what JSON Schema wants here (type: object)",
+                "required[0]: is not what JSON Schema wants here (type: string)",
+            ],
+        ),
+        (
+            {
+                "type": "array",
+                "properties": {
+                    "a": {"type": "text", "minimun": 1, "pattern": "("},
+                    "b": {"type": "integer", "default": "x"},
+                    "c": {"type": "string", "pattern": "(", "default": 5},
+                    "d": {"$ref": "#/nowhere", "default": 5},
+                    "e": {"anyOf": [5, {"type": "null"}]},
+                    "f": {"properties": {"guests": {}}, "required": ["guest"]},
+                },
+            },
+            [
+                'type: must be "object": the schema is that of all arguments together',
+                f"properties.a.type: is no type; write one, or a list, of {TYPES}",
+                "properties.e.anyOf[0]: is not what JSON Schema wants here (type: ['object', 'boolean'])",
+                f'properties.d."$ref": {NO_PART}',
+                f"properties.a.pattern: {NO_PATTERN} (missing )){MEND}",
+                f"properties.c.pattern: {NO_PATTERN} (missing )){MEND}",
+                "properties.a.minimun: is no keyword of JSON Schema; did you mean minimum?",
+                "properties.f.required[0]: is none of the properties; did you mean guests?",
+                "properties.b.default: does not fit its own schema; write a value that does",
+            ],
+        ),
+        (
             {"type": "object", "allOf": [{"$ref": "#"}]},
             [
                 "refers to itself without end; write out what is meant",

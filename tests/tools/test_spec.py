@@ -89,6 +89,7 @@ def test_what_is_no_name(name: str) -> None:
         ("retry", {"count": 6}),
         ("retry", {"on": ["teapot"]}),
         ("retry", {"on": ["600"]}),
+        ("retry", {"on": ["50٣"]}),
         ("retry", {"count": "1"}),
         ("comfort", {"filler_s": 61}),
         ("breaker", {"open_s": 0}),
@@ -134,7 +135,7 @@ def test_a_transfer_has_names_for_its_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["15005550006", "+0123456789", "+1500", "+1 500 555 0006", "tel:+15005550006"]
+    "number", ["15005550006", "+0123456789", "+1500", "+1 500 555 0006", "tel:+15005550006", "+1500555000٦"]
 )
 def test_numbers_are_e164(number: str) -> None:
     """A transfer goes to a number as carriers write it."""

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from gateway.tools.subschemas import Schema, parts, resolved, simplified, target, type_of, types
+from gateway.tools.subschemas import (
+    Place,
+    Schema,
+    is_part,
+    parts,
+    resolved,
+    simplified,
+    target,
+    type_of,
+    types,
+)
 
 ROOT: dict[str, Any] = {
     "type": "object",
@@ -142,3 +152,24 @@ def test_a_real_choice_stays_one() -> None:
 def test_values_have_the_names_of_types(value: object, name: str) -> None:
     """Python's booleans are no numbers here."""
     assert type_of(value) == name
+
+
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        ((), True),
+        (("items",), True),
+        (("properties", "a"), True),
+        (("properties", "properties", "not"), True),
+        (("anyOf", 1, "$defs", "x"), True),
+        (("properties",), False),
+        (("properties", "a", "minimum"), False),
+        (("properties", "properties", "type"), False),
+        (("required", 0), False),
+        (("default", "items"), False),
+        (("anyOf",), False),
+    ],
+)
+def test_where_a_schema_belongs_is_known_by_the_keywords_above(place: Place, part: bool) -> None:
+    """A property may be called as a keyword is; what stands in a plain value is none."""
+    assert is_part(place) is part

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.tools.spec import BuiltinTool, EgressTable, Table, WebhookTool
-from gateway.tools.table_faults import Place, table_faults, unknown_key
+from gateway.tools.table_faults import Place, meant_key, meant_places, place_of, table_faults, unknown_key
 
 CANARY = "canary-0123456789"
 
@@ -81,6 +81,14 @@ def test_a_fault_has_its_place_and_its_meaning(values: dict[str, Any], place: Pl
     assert "Input should" not in what
 
 
+def test_a_kind_of_auth_that_is_called_as_its_key() -> None:
+    """The header and the value of type "header" are two places."""
+    found = told(WebhookTool, tool(auth={"type": "header", "header": 1, "value": 2}))
+
+    assert set(found) == {("auth", "header"), ("auth", "value")}
+    assert found["auth", "value"].startswith("must be text in quotes; it means: a secret")
+
+
 def test_every_fault_of_a_table_is_told() -> None:
     """One fault does not hide another, at whatever depth."""
     found = told(WebhookTool, tool(deadline_s=0, mode="x", retry={"count": 9, "on": ["a", "b"]}, comfort=1))
@@ -142,3 +150,46 @@ def test_the_key_that_is_meant_is_guessed(name: str, known: tuple[str, ...], mea
 def test_nothing_is_guessed_where_nothing_is_near() -> None:
     """A key like no other gets no guess."""
     assert "did you mean" not in unknown_key("timeout", ("a", "b"))
+
+
+def test_a_misspelt_key_is_not_missing_as_well() -> None:
+    """What is there under another name is told once; where it belongs is known."""
+    table = tool(auth={"type": "bearer", "tokn": "x"}, deadline=3, zzz={"a": 1})
+    with pytest.raises(ValidationError) as caught:
+        WebhookTool.model_validate(table)
+
+    assert set(told(WebhookTool, table)) == {("auth", "tokn"), ("deadline",), ("zzz",)}
+    assert set(meant_places(WebhookTool, table, caught.value)) == {("auth", "token"), ("deadline_s",)}
+
+
+def test_a_key_that_is_there_is_not_what_another_hides() -> None:
+    """Only a key that is missing is passed over, and only where its like is."""
+    table = tool(auth={"type": "basic", "usrname": "x"}, comfort={"usernme": 1})
+
+    assert set(told(WebhookTool, table)) == {
+        ("auth", "usrname"),
+        ("auth", "password"),
+        ("comfort", "usernme"),
+    }
+
+
+def test_the_key_that_may_be_meant() -> None:
+    """It is one of those that there are, or none."""
+    assert meant_key("timeout", ("deadline_s", "url")) == "deadline_s"
+    assert meant_key("timeout", ("a", "b")) is None
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        (("auth", "bearer", "token"), ("auth", "token")),
+        (("body", "dict[str,any]"), ("body",)),
+        (("retry", "on", 1), ("retry", "on", 1)),
+        (("name",), ("name",)),
+    ],
+)
+def test_a_place_is_one_in_the_file(location: Place, place: Place) -> None:
+    """Pydantic's names of alternatives are left out on the way to a value, which need not be there."""
+    table = {"auth": {"type": "bearer"}, "retry": {"on": ["a", "b"]}, "body": 5}
+
+    assert place_of(table, location) == place

@@ -12,6 +12,7 @@ from gateway.tools.tables import Tables, read
 
 AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
 DEADLINE = "seconds from the agent's question to its answer"
+NEITHER = "needs url, an endpoint of yours, or builtin, a tool of the gateway's own"
 NOT_SET = "the environment variable NONE is not set; set it, or use ${file:/path}"
 ENV = {"KEY": "k3y", "AGENT": AGENT, "NUMBER": "+15005550006", "HOST": "h.example", "CIDR": "10.0.0.0/8"}
 
@@ -28,7 +29,12 @@ def test_an_empty_file_has_defaults() -> None:
     """Without a table there are no tools, and the rest is as the models have it."""
     found, faults, _ = tables("")
 
-    assert found == Tables((), (), EgressTable(), SigningTable(), CallLimits())
+    assert (found.tools, found.default) == ((), ())
+    assert [entry.spec for entry in (found.egress, found.signing, found.calls)] == [
+        EgressTable(),
+        SigningTable(),
+        CallLimits(),
+    ]
     assert faults == []
 
 
@@ -61,11 +67,12 @@ def test_all_tables_are_read() -> None:
         "default",
     ]
     assert [entry.spec.name for entry in found.default] == ["*"]
-    assert (found.egress, found.signing, found.calls) == (
+    assert [entry.spec for entry in (found.egress, found.signing, found.calls)] == [
         EgressTable(allow_http=True),
         SigningTable(keys=("x",)),
         CallLimits(parallel=2),
-    )
+    ]
+    assert not any(entry.faults.is_doubtful for entry in (*found.tools, found.egress))
 
 
 def test_references_are_resolved_before_values_are_checked() -> None:
@@ -102,7 +109,7 @@ def test_references_are_resolved_before_values_are_checked() -> None:
     assert first.callback_url == "https://h.example/late"
     assert first.auth.model_dump() == {"type": "bearer", "token": "from a file"}
     assert second.numbers == {"support": "+15005550006"}
-    assert found.egress == EgressTable(allow_private=("10.0.0.0/8",))
+    assert found.egress.spec == EgressTable(allow_private=("10.0.0.0/8",))
     assert secrets == {"h.example", "from a file"}
     left_alone = first.model_dump(include={"url", "on_error", "arguments", "headers", "query", "body"})
     assert str(left_alone).count("${KEY}") == 5
@@ -120,7 +127,7 @@ def test_references_are_resolved_before_values_are_checked() -> None:
         ("tools = [1]", ["tools[0]: must be a table; write it under [[tools]]"]),
         (
             "[[tools]]\nname = 'a'",
-            ['tools[0] "a": needs url, an endpoint of yours, or builtin, a tool of the gateway\'s own'],
+            [f'tools[0] "a": {NEITHER}'],
         ),
         (
             "[[tools]]\nname = 5\nurl = 'x'",
@@ -150,21 +157,86 @@ def test_references_are_resolved_before_values_are_checked() -> None:
                 f'tools[0] "a": deadline_s: must be a number; it means: {DEADLINE}',
             ],
         ),
+        (
+            "[[tools]]\nname = 'a'\nurl = 'x'\nauth = { type = '${NONE}', token = 'x' }",
+            [f'tools[0] "a": auth.type: {NOT_SET}'],
+        ),
+        (
+            "[[tools]]\nname = 'a'\nulr = 'x'",
+            ['tools[0] "a": ulr: is no key here; did you mean url?'],
+        ),
+        (
+            "[[tools]]\nname = 'a'\nbultin = 'end_call'\nring_timeout_s = 9",
+            ['tools[0] "a": bultin: is no key here; did you mean builtin?'],
+        ),
+        (
+            "[[tools]]\nname = 'a'\ndeadline_s = 0",
+            [
+                f'tools[0] "a": {NEITHER}',
+                f'tools[0] "a": deadline_s: must be greater than 0; it means: {DEADLINE}',
+            ],
+        ),
+        (
+            "[[tools]]\nname = 'a'\nring_timeout_s = 1\ndeadline_s = 0",
+            [
+                f'tools[0] "a": {NEITHER}',
+                'tools[0] "a": ring_timeout_s: must be greater than or equal to 5; '
+                "it means: transfer_call: seconds that it may ring",
+            ],
+        ),
     ],
 )
 def test_faults_name_their_table(text: str, faults: list[str]) -> None:
     """Each fault is told once: a reference that cannot be resolved is not also a bad value."""
-    found, told, _ = tables(text)
+    _, told, _ = tables(text)
 
     assert told == faults
-    assert found.tools == ()
 
 
-def test_a_faulty_table_leaves_the_others() -> None:
-    """What is right is read on, so that its own faults can be told too."""
-    found, faults, _ = tables("[egress]\nper_host = 0\n[calls]\nparallel = 0\n[[tools]]\nname='a'\nurl='x'")
+def test_what_is_right_in_a_faulty_table_is_kept() -> None:
+    """Its own faults can be told too; where a stand-in stands, under a misspelt key too, there is doubt."""
+    found, faults, _ = tables(
+        """
+        [[tools]]
+        name = "a"
+        url = "x"
+        callback_url = "${NONE}"
+        connect_s = 99
+        mthod = "GET"
+        late_s = 9
+        """
+    )
+    [entry] = found.tools
+    assert isinstance(entry.spec, WebhookTool)
 
-    assert (found.egress, found.calls) == (None, None)
-    assert found.signing == SigningTable()
-    assert [entry.spec.name for entry in found.tools] == ["a"]
-    assert len(faults) == 2
+    assert len(faults) == 3
+    assert (entry.spec.url, entry.spec.connect_s, entry.spec.late_s) == ("x", 2.0, 9.0)
+    assert {key for key in WebhookTool.model_fields if entry.faults.at(key).is_doubtful} == {
+        "callback_url",
+        "connect_s",
+        "method",
+    }
+
+
+def test_a_section_that_is_none_has_its_defaults() -> None:
+    """Nothing in it is known; neither is where its name is misspelt."""
+    found, faults, _ = tables("egress = 1\n[sining]\n[calls]\nparallel = 0")
+
+    assert [entry.spec for entry in (found.egress, found.signing, found.calls)] == [
+        EgressTable(),
+        SigningTable(),
+        CallLimits(),
+    ]
+    assert found.egress.faults.at("allow_http").is_doubtful
+    assert found.signing.faults.at("keys", 0).is_doubtful
+    assert [key for key in CallLimits.model_fields if found.calls.faults.at(key).is_doubtful] == ["parallel"]
+    assert len(faults) == 3
+
+
+def test_a_table_that_nothing_can_stand_in_for_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its faults are told, and nothing more of it."""
+    monkeypatch.setattr("gateway.tools.tables.standing_in", lambda kind, table: None)
+    found, faults, _ = tables("[default]\nurl = 5")
+
+    assert found.default == ()
+    assert len(faults) == 1

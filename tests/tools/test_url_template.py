@@ -7,6 +7,7 @@ from hypothesis import example, given
 from yarl import URL
 
 from gateway.errors import ToolError
+from gateway.tools.faults import SeveralFaults
 from gateway.tools.url_template import UrlTemplate
 from tests.tools.templating import HOSTILE, SCOPE, facts
 
@@ -77,6 +78,14 @@ def test_a_url_that_will_not_do_is_refused_when_it_is_read(source: str, told: st
         UrlTemplate.compile(source, SCOPE)
 
     assert told in str(caught.value)
+
+
+def test_all_that_is_wrong_with_a_url_is_told() -> None:
+    """A template before the path and a character that no URL has are two faults."""
+    with pytest.raises(SeveralFaults) as caught:
+        UrlTemplate.compile("https://{{ call.id }}/ü", SCOPE)
+
+    assert [sentence[:14] for sentence in caught.value.sentences] == ["has a template", "has a # or a c"]
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,10 @@ async def test_redirects_are_not_followed(session: aiohttp.ClientSession, status
             90.0,
         ),
         ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry_After": "Sat, 21 Nov 2026 09:00:00 GMT"}, 0.0),
+        (
+            {"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry_After": "Sat, 21 Nov 9999999999 10:00:00 GMT"},
+            None,
+        ),
         ({"Date": "today", "Retry_After": "Sat, 21 Nov 2026 10:01:30 GMT"}, None),
     ],
 )
