@@ -90,6 +90,13 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _trees_are_felled() -> Iterator[None]:
+    """Millions of nodes would make every later collection of garbage a long one."""
+    yield
+    tree.cache_clear()
+
+
 def functions(path: Path) -> Iterator[Function]:
     """Yield every function and method of a file, inner ones too."""
     return (node for node in ast.walk(tree(path)) if isinstance(node, Function))
