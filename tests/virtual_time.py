@@ -57,7 +57,7 @@ def on_virtual_time(test: Callable[P, Coroutine[None, None, None]]) -> Callable[
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         with asyncio.Runner(loop_factory=VirtualLoop, debug=True) as runner:
             runner.run(_alone(test(*args, **kwargs)))
-            gc.collect()
+            gc.collect(1)  # what this test made is young
             loop = runner.get_loop()
             assert isinstance(loop, VirtualLoop)
             assert not loop.unhandled, f"unhandled: {loop.unhandled}"

@@ -994,7 +994,7 @@ async def test_cancelled_look_up_and_connecting_leave_nothing_open() -> None:
         async with peer(saying(OK)) as served, client() as egress:
             await cancelled(egress, asking(served.url(scheme="https")), None)
         await asyncio.sleep(0.01)
-        gc.collect()
+        gc.collect(1)
         counts.append(open_files())
 
     assert counts[0] == counts[1]

@@ -22,7 +22,7 @@ def on_both_loops(test: Callable[..., Coroutine[None, None, None]]) -> Callable[
         with asyncio.Runner(loop_factory=LOOPS[loop_name]) as runner:
             runner.get_loop().set_exception_handler(lambda loop, context: unhandled.append(context))
             runner.run(_alone(test(**arguments)))
-            gc.collect()
+            gc.collect(1)
         assert not unhandled, f"unhandled: {unhandled}"
 
     signature = inspect.signature(test)
