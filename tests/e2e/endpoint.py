@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -64,7 +65,7 @@ def says(head: str, body: bytes = b"") -> Answer:
 
     async def answer(line: Line) -> None:
         length = f"Content-Length: {len(body)}\r\n" if "Content-Length" not in head else ""
-        line.write(f"HTTP/1.1 {head}\r\n{length}\r\n".encode(), body)
+        line.write(f"HTTP/1.1 {head}\r\nConnection: close\r\n{length}\r\n".encode(), body)
 
     return answer
 
@@ -157,6 +158,8 @@ class Endpoint:
         """Take one request and do what its path says; every answer ends its connection."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if length := re.search(r"(?i)content-length: (\d+)", head):
+                await reader.readexactly(int(length[1]))  # who closes before it has read all, resets
             name = head.split(" ")[1].removeprefix("/")
             self.asked[name] = self.asked.get(name, 0) + 1
             answer = FAULTS[name].answer

@@ -28,7 +28,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     freeze_heap()  # as the gateway does before it serves
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
-        result = runner.run(_leaving_nothing(work))
+        try:
+            result = runner.run(_leaving_nothing(work))
+        finally:
+            gc.enable()  # which a town switches off
         gc.collect()
     assert not unseen, f"exceptions that nobody saw: {unseen}"
     return result

@@ -246,7 +246,7 @@ def test_lost_agent_is_replaced(calls: dict[str, Evidence], loss: str) -> None:
     assert evidence.path == ["talking", "connecting", "talking", "draining", "ended"]
     assert evidence.ending == Ending(Result.COMPLETED, Reason.AGENT_ENDED)
     assert evidence.counted("sessions") == 2
-    assert heard_clip(evidence.report, "one_moment") == pytest.approx(GREETING_S, abs=0.4)
+    assert GREETING_S <= (heard_clip(evidence.report, "one_moment") or 0.0) <= GREETING_S + 1.0
     assert [gap for gap in evidence.gaps_ms if gap < SHORTEST_PAUSE_MS] == []
     assert resumed_whole(evidence.report)
     assert longest_silence_s(evidence.report) <= NO_NEWS_S
