@@ -120,6 +120,7 @@ async def _leaving_nothing(work: Coroutine[Any, Any, T]) -> T:
     await asyncio.to_thread(int)  # the executor's own
     before = open_files()
     result = await work
+    gc.collect()  # a cursor in a cycle keeps its whole database open
     for _ in range(_SETTLE_TURNS):
         # A transport closes its socket a turn of the loop after it is told to.
         if len(asyncio.all_tasks()) == 1 and len(open_files()) <= len(before):
