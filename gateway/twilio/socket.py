@@ -80,8 +80,8 @@ class _Response(web.WebSocketResponse):
     async def write_eof(self) -> None:  # type: ignore[override]  # as aiohttp's own
         """Let aiohttp come to its end.
 
-        It finds the connection closed, and would keep the failure: with a traceback that keeps the answer, the
-        request and the call, so that all of them would wait for the collector of cycles.
+        It finds the connection closed, and would keep the failure: with a traceback that keeps the answer,
+        the request and the call, so that all of them would wait for the collector of cycles.
         """
         await super().write_eof()
         self._exception = None

@@ -445,7 +445,11 @@ async def test_call_that_is_over_is_freed_at_once() -> None:
             await stage.talk(1.0)
             stage.phone.hang_up()
             await stage.ended()
-        kept = [ref(stage.session), ref(stage.session._desk), ref(stage.session._line)]
+        kept: list[ref[object]] = [
+            ref(stage.session),
+            ref(stage.session._desk),
+            ref(stage.session._line),
+        ]
         del stage.session
 
         assert [one() for one in kept] == [None, None, None]

@@ -11,8 +11,8 @@ from websockets.uri import parse_uri
 from gateway.vatel import messages
 from gateway.vatel.connection import Connection, Limits
 from gateway.vatel.socket import AgentSocket, SocketClosed, connect
-from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.uncollected import uncollected
+from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
 
 QUICK = Limits(close_timeout_s=0.02)
