@@ -574,7 +574,7 @@ async def test_caller_that_has_gone_is_freed_at_once() -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(caller.close())
                 tasks.create_task(client.wait_closed())
-            kept = [ref(caller.response), ref(served.requests.pop())]
+            kept: list[ref[object]] = [ref(caller.response), ref(served.requests.pop())]
             del caller
             served.finish.set()
             await served.handled.acquire()

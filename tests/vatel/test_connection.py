@@ -526,7 +526,7 @@ async def test_connection_that_is_gone_is_freed_at_once() -> None:
         async with websocket_host(leave) as url:
             socket = await dial(url)
             await all_from(socket)
-        kept = [ref(socket._connection), ref(socket._connection.inbox)]
+        kept: list[ref[object]] = [ref(socket._connection), ref(socket._connection.inbox)]
         del socket
         await asyncio.sleep(0)  # the transport lets go of it in a turn of its own
 
