@@ -9,7 +9,7 @@ from pathlib import Path
 import uvloop
 
 from gateway.audio.resample import Kind
-from tests.bench import api, calls, parts, profiling, resamplers, soak
+from tests.bench import api, calls, parts, profiling, resamplers, soak, tools
 from tests.bench.machine import describe
 from tests.bench.mix import MIXES, Mix
 from tests.bench.resamplers import KINDS
@@ -50,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("parts", help="each part of the audio chains alone")
     commands.add_parser("resamplers", help="the resamplers' quality, delay and cost")
     commands.add_parser("profile", parents=[load], help="where the time goes under load, by part")
+    commands.add_parser("tools", parents=[load], help="what is added to the tool calls of so many calls")
     sequential = commands.add_parser("soak", help="what calls leave behind")
     sequential.add_argument("--calls", type=int, default=2_000)
     commands.add_parser("all", help="everything RESULTS.md is made of, in about twelve minutes")
@@ -107,6 +108,8 @@ def main() -> None:
             say(resamplers.table())
         case "profile":
             _run(profiling.profile(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, say))
+        case "tools":
+            _run(tools.tools(*_load(chosen), say))
         case "soak":
             _run(soak.soak("soxr", chosen.calls, say))
         case _:
