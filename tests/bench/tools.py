@@ -3,10 +3,14 @@
 Every call of the load talks, and its agent asks four tools at once, again and again, each call at its own
 moments. Added is what lies between the agent's question leaving and its answer arriving, less what the
 endpoint took: the way out ends with the request's last byte, the way back begins with the answer's first.
+
+The gateway may use both cores here: what is stored of a tool call is stored by threads, which beside a loop
+that is hard at work would wait for its one core.
 """
 
 import asyncio
 import json
+import os
 import re
 import tempfile
 from collections.abc import AsyncIterator
@@ -21,14 +25,15 @@ from gateway.audio.resample import Kind
 from gateway.vatel.messages import ToolCall, dump_server
 from tests.bench.agent import AgentPeer
 from tests.bench.calls import Bench, Row, Say
-from tests.bench.gateway_process import GatewayProcess, free_port
+from tests.bench.gateway_process import GATEWAY_CORE, LOAD_CORE, GatewayProcess, free_port
 from tests.bench.histogram import Histogram
 from tests.bench.load import Load, loading
 from tests.bench.mix import Mix
 from tests.bench.wire import Peer, frame, unmask
 
 AT_ONCE = 4
-EVERY_S = 8.0
+EVERY_S = 20.0
+_RAMP_S = 0.08  # between two calls
 _GOLDEN = 0.6180339887498949
 _SMALLEST_AUDIO_BYTES = 400
 _KEY_BYTES = 4
@@ -177,8 +182,20 @@ async def tooled(kind: Kind, mix: Mix) -> AsyncIterator[tuple[ToolLoad, Bench]]:
             endpoint = await loop.create_server(lambda: Endpoint(load), "127.0.0.1", tools_port, backlog=1024)
             settings = {"GATEWAY_TOOLS__FILE": str(tools)}
             with GatewayProcess(port, kind, settings=settings) as gateway:
+                _unpin(gateway.pid)
                 yield load, Bench(load, gateway, gateway.usage())
             endpoint.close()
+
+
+def _unpin(pid: int) -> None:
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {GATEWAY_CORE, LOAD_CORE})
+
+
+async def _place_calls(load: ToolLoad, host: str, calls: int) -> None:
+    while len(load.calls) < calls:
+        await load.grow(host, len(load.calls) + 1)
+        await asyncio.sleep(_RAMP_S)
 
 
 async def tools(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say, *, windows: int = 5) -> float:
@@ -188,7 +205,7 @@ async def tools(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say, *, w
     """
     p99s = []
     async with tooled(kind, mix) as (load, bench):
-        await load.grow(bench.gateway.host, calls)
+        await _place_calls(load, bench.gateway.host, calls)
         load.ask(EVERY_S)
         say(
             f"resampler {kind}, mix {mix}: {calls} calls, {AT_ONCE} tools at once every {EVERY_S:g} s in each"
@@ -210,8 +227,8 @@ def _told(row: Row, load: ToolLoad) -> str:
             f"added to a tool call      {figures.added.line()}",
             f"  question to request     {figures.out.line()}",
             f"  answer to answer        {figures.back.line()}",
-            f"  beside it               gateway {100 * row.core:.0f} % of its core, others on it"
-            f" {100 * row.others:.0f} %; generator {100 * row.load:.0f} % of its own",
+            f"  beside it               gateway {100 * row.core:.0f} % of a core,"
+            f" generator {100 * row.load:.0f} %; the machine's load {os.getloadavg()[0]:.1f}",
             f"  generator's own slip    {board.slip.line()}",
             f"  uplink added            {board.uplink.line()}",
         ]

@@ -44,6 +44,7 @@ TOOLS_ROUNDS: Final = 5
 TOOLS_FILLING: Final = 3  # rounds until all is full that keeps something of calls that are over
 BEAT: Final = 100  # calls between two looks at memory
 SETTLE_S: Final = 2.0  # a connection's last timer runs for a second after its call
+IDLE_S: Final = 16.0  # connections to tools are kept for fifteen seconds
 FLAT_KB: Final = 1_024  # growth of memory that is none
 API_KEY: Final = "acceptance"
 
@@ -191,23 +192,25 @@ async def _rounds(gateway: GatewayProcess, calls: int) -> bool:
 
     The first rounds fill what is kept of calls that are over, which is bounded.
     """
-    looks = [(gateway.rss_kb(), gateway.open_files())]
-    say(f"at first   RSS {looks[0][0] / 1024:.1f} MB, {looks[0][1]} files and sockets open")
+    looks: list[tuple[int, int]] = []
+
+    def look(when: str) -> None:
+        looks.append((gateway.rss_kb(), gateway.open_files()))
+        more_kb = (looks[-1][0] - looks[-2][0]) / calls if looks[1:] else 0.0
+        rss_mb, files = looks[-1][0] / 1024, looks[-1][1]
+        say(f"{when:10} RSS {rss_mb:.1f} MB, {more_kb:+.1f} kB a call; {files} files and sockets open")
+
+    look("at first")
     for number in range(1, TOOLS_ROUNDS + 1):
         async with asyncio.TaskGroup() as tasks:
             for _ in range(calls):
                 tasks.create_task(gateway.call(SilentCaller(), CallOptions(max_seconds=60.0)))
                 await asyncio.sleep(TOOLS_RAMP_S)
         await asyncio.sleep(SETTLE_S)
-        looks.append((gateway.rss_kb(), gateway.open_files()))
-        rss_kb, files = looks[-1]
-        more_kb = (rss_kb - looks[-2][0]) / calls
-        say(
-            f"round {number}    {calls} calls: RSS {rss_kb / 1024:.1f} MB ({more_kb:+.1f} kB a call),"
-            f" {files} files and sockets open"
-        )
-    settled = looks[TOOLS_FILLING]
-    grown_kb, more_files = looks[-1][0] - settled[0], looks[-1][1] - settled[1]
+        look(f"round {number}")
+    await asyncio.sleep(IDLE_S)
+    look("at rest")
+    grown_kb, more_files = looks[-1][0] - looks[TOOLS_FILLING][0], looks[-1][1] - looks[TOOLS_FILLING][1]
     say(f"grown by {grown_kb} kB and {more_files} files since round {TOOLS_FILLING}")
     return grown_kb < FLAT_KB and more_files <= 0
 
