@@ -14,6 +14,7 @@ from tests.bench.machine import describe
 from tests.bench.mix import MIXES, Mix
 from tests.bench.resamplers import KINDS
 
+_TABLES = {"parts": parts.table, "resamplers": resamplers.table}
 _SHARE = 0.8
 _PROFILED_CALLS = 250
 
@@ -68,7 +69,7 @@ def _run(work: Coroutine[None, None, object]) -> object:
 
 def _everything(say: _Printer) -> None:
     say(describe())
-    for title, table in (("parts", parts.table), ("resamplers", resamplers.table)):
+    for title, table in _TABLES.items():
         say(f"\n== {title}")
         say(table())
     say("\n== floor")
@@ -102,10 +103,8 @@ def main() -> None:
             _run(api.readers(*_load(chosen), chosen.rate, say))
         case "watchers":
             _run(api.watchers(*_load(chosen), chosen.watchers, say))
-        case "parts":
-            say(parts.table())
-        case "resamplers":
-            say(resamplers.table())
+        case "parts" | "resamplers":
+            say(_TABLES[chosen.command]())
         case "profile":
             _run(profiling.profile(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, say))
         case "tools":
