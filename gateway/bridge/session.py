@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
+from weakref import proxy
 
 from gateway.audio import clips
 from gateway.audio.heard import TurnHeard
@@ -28,6 +29,7 @@ from gateway.journal import Journal
 from gateway.records import CallInfo, Ending, Reason, Result
 from gateway.telemetry.log import get_logger
 from gateway.vatel import messages as vatel
+from gateway.weakly import weakly
 
 log = get_logger(__name__)
 
@@ -83,18 +85,20 @@ class CallSession:
         self._uplink = uplink
         self._hang_up = hang_up
         self._clock = clock
-        self._line = AgentLine(dial, self, clock.now, self._spawn)
+        # Whoever runs the call holds it; its parts do not, so that it is freed as soon as it is over.
+        spawn, happened = weakly(self._spawn), weakly(self.happened)
+        self._line = AgentLine(dial, proxy(self), clock.now, spawn)
         self._comforter = Comforter(caller, clock.now)
         caller.response.tell = self.scribe.responded
         self.controls = Controls(
             *(call, machine, caller, self._comforter, transfer),
-            *(self._spawn, self.happened, self._set_alarm, clock.now),
+            *(spawn, happened, weakly(self._set_alarm), clock.now),
         )
         self._desk = ToolDesk(
             *(call, tools, self.controls, self._line, self.scribe),
-            *(self._comforter, self._spawn, self.happened, clock.now),
+            *(self._comforter, spawn, happened, clock.now),
         )
-        self._alarm = clock.alarm(self._on_due, self._finish)
+        self._alarm = clock.alarm(weakly(self._on_due), weakly(self._finish))
         self._posted: deque[on.Event] = deque()
         self._state = machine.state
         self._tasks: set[asyncio.Task[None]] = set()
@@ -258,7 +262,7 @@ def _hands(
         do.RunTool: lambda c: desk.start(c.call),
         do.RefuseTool: lambda c: desk.refuse(c.call),
         do.AnswerTool: lambda c: desk.answer(c.number),
-        do.End: session._finish,
+        do.End: weakly(session._finish),
     }
 
 

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from gateway.cluster.feed import Feed
 from gateway.cluster.interface import LiveEvent
 
-KEPT_AFTER_END_S = 300.0
+KEPT_AFTER_END_S = 60.0  # for who took the call for live a moment ago; all of it is stored
 _IDLE_S = 6 * 3600.0  # longer than any call: who never told its last event is gone
 
 

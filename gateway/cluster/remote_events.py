@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from gateway.cluster import wire
 from gateway.cluster.feed import KEPT, Feed
-from gateway.cluster.hub import KEPT_AFTER_END_S, Hub
+from gateway.cluster.hub import Hub
 from gateway.cluster.interface import LiveEvent
 from gateway.cluster.listener import Listener, Taker
 from gateway.cluster.server import Server, stop_if_cancelled
@@ -28,6 +28,7 @@ log = get_logger(__name__)
 _MOST_UNSENT = 10_000
 _BATCH = 200
 _KEPT_S = 6 * 3600  # longer than any call
+_KEPT_AFTER_END_S = 300  # a node that the server was away for may come back for it
 _RETRY_S = 0.5
 
 
@@ -130,7 +131,7 @@ class RemoteEvents:
                 note = wire.write(wire.EventNote(event.seq, event.body, event.last))
                 stream = self._stream(call_id)
                 pipeline.xadd(stream, {"n": note}, id=f"{event.seq}-0", maxlen=KEPT, approximate=True)
-                pipeline.expire(stream, int(KEPT_AFTER_END_S) if event.last else _KEPT_S)
+                pipeline.expire(stream, _KEPT_AFTER_END_S if event.last else _KEPT_S)
                 pipeline.publish(self._server.key("call", call_id, "events"), note)
             await pipeline.execute(raise_on_error=False)
 

@@ -7,7 +7,6 @@ have been stored is offered under the same numbers, and stored once.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from gateway.cluster.interface import LiveEvent, LiveEvents
 from gateway.errors import StorageError
@@ -69,22 +68,31 @@ class Writer:
                 hands.create_task(self._write_on())
 
     async def _write_on(self) -> None:
+        """Write calls whose turn it is: in one transaction where that will do, then what is left one by one.
+
+        A transaction costs the loop several times what an event of it does, so the more calls wait, the less
+        each of them costs.
+        """
         while True:
-            held = await self._turns.get()
-            held.due, held.writing = False, True
-            if not await safely(self._try(held)):
-                held.lose()  # a bug costs this call its books, and no other
-            held.writing = False
-            if held.due:
-                self._turns.put_nowait(held)
+            calls = await _next(self._turns, _TOGETHER if self.storing else 1)
+            for held in calls:
+                held.due = False
+            ready = [held for held in calls if held.ready]
+            for held in calls:
+                held.writing = True
+            if len(ready) > 1:
+                await safely(self._append_all(ready))
+            for held in calls:
+                held.due = False
+                if not await safely(self._try(held)):
+                    held.lose()  # a bug costs this call its books, and no other
+                self._let_go([held])
 
     async def _try(self, held: Held) -> None:
         try:
             await self.write(held)
         except StorageError as fault:
-            if self.storing:
-                log.warning("events_wait", call_id=held.call.call_id, reason=fault.reason)
-            self.storing = False
+            self.storing = _trouble(held, fault, first=self.storing)
             asyncio.get_running_loop().call_later(_RETRY_S, self.ask, held)
         else:
             self.storing = True
@@ -97,11 +105,12 @@ class Writer:
         ready = [held for held in calls if held.ready]
         for start in range(0, len(ready), _TOGETHER):
             some = [held for held in ready[start : start + _TOGETHER] if held.ready]
+            if not some:
+                continue  # hands were faster
             for held in some:
                 held.writing = held.due = True
             try:
-                with suppress(StorageError):  # then a hand finds out, call by call, what is the matter
-                    await self._append_all(some)
+                await self._append_all(some)
             finally:
                 self._let_go(some)
 
@@ -112,14 +121,18 @@ class Writer:
                 self._turns.put_nowait(held)
 
     async def _append_all(self, calls: list[Held]) -> None:
+        """Store what waits of calls in one transaction; where there is trouble, a hand finds out whose."""
         batches = [(held, held.page.next_batch()) for held in calls]
-        refused = await self._events.append_all([(batch, held.fence) for held, batch in batches])
-        for held, batch in batches:
-            if held.call.call_id in refused:
-                continue
-            if await self._stored(held, batch):
-                self._on_over(held)
-            held.due = len(held.page) > 0  # what came meanwhile
+        try:
+            refused = await self._events.append_all([(batch, held.fence) for held, batch in batches])
+            for held, batch in batches:
+                if held.call.call_id in refused:
+                    continue
+                if await self._stored(held, batch):
+                    self._on_over(held)
+                held.due = len(held.page) > 0  # what came meanwhile
+        except StorageError as fault:
+            self.storing = _trouble(calls[0], fault, first=self.storing)
 
     async def write(self, held: Held) -> None:
         """Store what waits of a call, and tell it.
@@ -209,6 +222,21 @@ class Writer:
         for event in events:
             last = event.kind == ENDED
             self._live.publish(event.call_id, LiveEvent(event.seq, body_of(event), last=last))
+
+
+def _trouble(held: Held, fault: StorageError, *, first: bool) -> bool:
+    """Say that events wait, unless that was said; return that nothing is stored for now."""
+    if first:
+        log.warning("events_wait", call_id=held.call.call_id, reason=fault.reason)
+    return False
+
+
+async def _next(turns: asyncio.Queue[Held], most: int) -> list[Held]:
+    """Wait for somebody's turn, and take those who wait with them."""
+    calls = [await turns.get()]
+    while len(calls) < most and not turns.empty():
+        calls.append(turns.get_nowait())
+    return calls
 
 
 def ending_in(event: CallEvent) -> Ending:

@@ -58,7 +58,7 @@ async def prepare(
         aiohttp.web.HTTPBadRequest: the request is no WebSocket handshake.
         ConnectionResetError: the peer has gone.
     """
-    response = web.WebSocketResponse(
+    response = _Response(
         autoclose=False,
         autoping=False,
         compress=False,
@@ -72,6 +72,19 @@ async def prepare(
         # aiohttp decodes a key of other than ASCII characters unchecked.
         raise web.HTTPBadRequest(text="Sec-WebSocket-Key must be base64") from None
     return CallerSocket(request, response, limit_bytes=limit_bytes, close_timeout_s=close_timeout_s)
+
+
+class _Response(web.WebSocketResponse):
+    """The upgrade's answer; returned by the handler once the connection is closed."""
+
+    async def write_eof(self) -> None:  # type: ignore[override]  # as aiohttp's own
+        """Let aiohttp come to its end.
+
+        It finds the connection closed, and would keep the failure: with a traceback that keeps the answer,
+        the request and the call, so that all of them would wait for the collector of cycles.
+        """
+        await super().write_eof()
+        self._exception = None
 
 
 class CallerSocket:

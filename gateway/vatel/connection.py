@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from websockets.client import ClientProtocol
@@ -22,6 +23,7 @@ from gateway.vatel.handshake import Handshake
 from gateway.vatel.inbox import Inbox
 from gateway.vatel.keepalive import KeepAlive
 from gateway.vatel.masking import Masker
+from gateway.weakly import weakly
 
 # The library traces handshakes at DEBUG, token included: it gets a logger that says nothing.
 # Not `getLogger`: configuring logging anew would enable it again.
@@ -86,13 +88,13 @@ class Connection(asyncio.Protocol):
         self._keepalive = KeepAlive(
             limits.ping_interval_s,
             limits.pong_timeout_s,
-            ping=self._ping,
-            dead=lambda: self.lose("no answer to ping"),
+            ping=weakly(self._ping),
+            dead=partial(weakly(self.lose), "no answer to ping"),
         )
         self.handshake = Handshake(
-            self._protocol, token, opened=self._keepalive.start, refused=lambda: self.lose("refused")
+            self._protocol, token, opened=self._keepalive.start, refused=partial(weakly(self.lose), "refused")
         )
-        self.inbox = Inbox(limits.inbox_bytes, reading=self._set_reading)
+        self.inbox = Inbox(limits.inbox_bytes, reading=weakly(self._set_reading))
         self.assembly = Assembly()
         self.gone = asyncio.Event()
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import uvloop
 
 from gateway.audio.resample import Kind
-from tests.bench import api, calls, parts, profiling, resamplers, soak
+from tests.bench import api, calls, parts, profiling, resamplers, soak, tools
 from tests.bench.machine import describe
 from tests.bench.mix import MIXES, Mix
 from tests.bench.resamplers import KINDS
 
+_TABLES = {"parts": parts.table, "resamplers": resamplers.table}
 _SHARE = 0.8
 _PROFILED_CALLS = 250
 
@@ -50,6 +51,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("parts", help="each part of the audio chains alone")
     commands.add_parser("resamplers", help="the resamplers' quality, delay and cost")
     commands.add_parser("profile", parents=[load], help="where the time goes under load, by part")
+    commands.add_parser("tools", parents=[load], help="what is added to the tool calls of so many calls")
     sequential = commands.add_parser("soak", help="what calls leave behind")
     sequential.add_argument("--calls", type=int, default=2_000)
     commands.add_parser("all", help="everything RESULTS.md is made of, in about twelve minutes")
@@ -67,7 +69,7 @@ def _run(work: Coroutine[None, None, object]) -> object:
 
 def _everything(say: _Printer) -> None:
     say(describe())
-    for title, table in (("parts", parts.table), ("resamplers", resamplers.table)):
+    for title, table in _TABLES.items():
         say(f"\n== {title}")
         say(table())
     say("\n== floor")
@@ -101,12 +103,12 @@ def main() -> None:
             _run(api.readers(*_load(chosen), chosen.rate, say))
         case "watchers":
             _run(api.watchers(*_load(chosen), chosen.watchers, say))
-        case "parts":
-            say(parts.table())
-        case "resamplers":
-            say(resamplers.table())
+        case "parts" | "resamplers":
+            say(_TABLES[chosen.command]())
         case "profile":
             _run(profiling.profile(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, say))
+        case "tools":
+            _run(tools.tools(*_load(chosen), say))
         case "soak":
             _run(soak.soak("soxr", chosen.calls, say))
         case _:

@@ -71,14 +71,15 @@ class Bench:
         self.gateway = gateway
         self.base = base
 
-    async def window(self, calls: int, seconds: float) -> Row:
-        """Bring the load to so many calls, let it settle, and measure for a while."""
+    async def window(self, calls: int, seconds: float, begins: Callable[[], None] = lambda: None) -> Row:
+        """Bring the load to so many calls, let it settle, and measure for a while; say when that begins."""
         load, gateway = self.load, self.gateway
         await load.grow(gateway.host, calls)
         await asyncio.sleep(_WARM_UP_S)
         webhook, setup = load.board.webhook, load.board.setup
         load.board.wipe()
         load.board.webhook, load.board.setup = webhook, setup
+        begins()
         before, own, spun = gateway.usage(), time.process_time(), load.wheel.spun_s
         await asyncio.sleep(seconds)
         after, board = gateway.usage(), load.board
@@ -144,7 +145,7 @@ async def benching(
 ) -> AsyncIterator[Bench]:
     """Start a gateway and a load; one call comes and goes before the base is taken."""
     port = free_port()
-    async with loading(kind, mix, port) as load:
+    async with loading(Load(kind, mix), port) as load:
         with GatewayProcess(port, kind, module=module, options=options) as gateway:
             await load.grow(gateway.host, 1)
             await asyncio.sleep(1.0)

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -56,10 +58,17 @@ class GatewayProcess:
         resampler: ``soxr`` or ``low_delay``.
         module: what to run: ``serve``, or ``relay`` for the floor.
         options: of the interpreter.
+        settings: more of them, by environment name.
     """
 
     def __init__(
-        self, vatel_port: int, resampler: str, *, module: str = "serve", options: tuple[str, ...] = ()
+        self,
+        vatel_port: int,
+        resampler: str,
+        *,
+        module: str = "serve",
+        options: tuple[str, ...] = (),
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
@@ -85,6 +94,7 @@ class GatewayProcess:
             "GATEWAY_API__REQUESTS_PER_MINUTE": "1000000",
             "GATEWAY_CALLS__DRAIN_GRACE_S": "0",
             "GATEWAY_CALLS__DRAIN_MAX_S": "1",
+            **settings,
         }
         self._process = subprocess.Popen(
             [sys.executable, *options, "-m", f"tests.bench.{module}", str(GATEWAY_CORE)],

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -53,7 +54,7 @@ def silent_pushes(kind: Kind) -> int:
 
 
 class Load:
-    """Lives as long as the bench; made by :func:`loading`."""
+    """Lives as long as the bench; at work while :func:`loading` is held."""
 
     def __init__(self, kind: Kind, mix: Mix) -> None:
         self._mix: Mix = mix
@@ -164,11 +165,13 @@ class Load:
         return sum(not call.caller.open or not call.agent.open for call in self.calls)
 
 
+L = TypeVar("L", bound=Load)
+
+
 @asynccontextmanager
-async def loading(kind: Kind, mix: Mix, port: int) -> AsyncIterator[Load]:
+async def loading(load: L, port: int) -> AsyncIterator[L]:
     """Play Vatel on a port, and Twilio on demand, on the load's own core."""
     os.sched_setaffinity(0, {LOAD_CORE})
-    load = Load(kind, mix)
     gc.collect()
     gc.freeze()
     gc.disable()

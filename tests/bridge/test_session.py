@@ -1,6 +1,7 @@
 """A call as a running thing: real session, legs, chains and journal between two fake wires."""
 
 import asyncio
+from weakref import ref
 
 import pytest
 import structlog
@@ -22,6 +23,7 @@ from gateway.records import (
 )
 from gateway.vatel import messages as vatel
 from tests.bridge.stage import CALL, Agent, Stage, speech
+from tests.uncollected import uncollected
 from tests.virtual_time import on_virtual_time
 
 CLIP_MS = {"one_moment": 700}
@@ -431,3 +433,23 @@ async def test_talk_and_talk_over_are_counted() -> None:
 
     assert counters["caller_talk_ms"] == pytest.approx(1_000, abs=60)
     assert counters["talk_over_ms"] == pytest.approx(400, abs=60)
+
+
+@on_virtual_time
+async def test_call_that_is_over_is_freed_at_once() -> None:
+    """Its parts call it back, and yet nothing of it waits for the collector of cycles."""
+    with uncollected():
+        async with Stage().play() as stage:
+            stage.agent.speak("t1", 500, text="Hello.")
+            stage.agent.say(BOOK)
+            await stage.talk(1.0)
+            stage.phone.hang_up()
+            await stage.ended()
+        kept: list[ref[object]] = [
+            ref(stage.session),
+            ref(stage.session._desk),
+            ref(stage.session._line),
+        ]
+        del stage.session
+
+        assert [one() for one in kept] == [None, None, None]

@@ -8,7 +8,7 @@ from tests.virtual_time import on_virtual_time
 
 
 @on_virtual_time
-async def test_call_is_forgotten_some_minutes_after_its_end() -> None:
+async def test_call_is_forgotten_a_while_after_its_end() -> None:
     """What has ended is kept for those who come late, then dropped when anything else happens."""
     hub = Hub()
     hub.publish("call", LiveEvent(1, b"", last=True))

@@ -261,3 +261,56 @@ async def test_call_that_is_not_held_is_left_to_the_hands(database: Database, ac
     await desk.writer.write_together([held])
 
     assert (len(held.page), held.fence) == (1, None)
+
+
+async def test_calls_whose_turn_comes_at_once_share_a_transaction(
+    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many want to be stored at once, each waits for few transactions, and keeps its order."""
+    append, sizes = CallEvents.append_all, []
+
+    async def counted(self: CallEvents, batches: list[tuple[list[CallEvent], int]]) -> set[str]:
+        sizes.append(len(batches))
+        return await append(self, batches)
+
+    desk = Desk(database)
+    calls = await together(desk, acme, 30)
+    monkeypatch.setattr(CallEvents, "append_all", counted)
+    for held in calls:
+        desk.writer.ask(held)
+    running = asyncio.get_running_loop().create_task(desk.writer.run())
+    await until(lambda: not any(len(held.page) or held.writing for held in calls))
+    running.cancel()
+
+    assert sizes == [10, 10, 10]
+    for held in calls:
+        stored = await CallEvents(database).list_all(acme.id, held.call.call_id)
+        assert [event.seq for event in stored] == [1, 2]
+        assert not held.due
+
+
+async def test_trouble_of_one_call_spares_those_whose_turn_came_with_it(
+    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that another node holds is taken anew, one with a bug loses its books; the others are stored."""
+    desk = Desk(database)
+    refused, broken, *fine = await together(desk, acme, 5)
+    refused.fence = 99
+    next_batch = Page.next_batch
+
+    def breaks(self: Page) -> tuple[CallEvent, ...]:
+        if self.call is broken.call:
+            raise ValueError("a bug")
+        return next_batch(self)
+
+    monkeypatch.setattr(Page, "next_batch", breaks)
+    for held in (refused, broken, *fine):
+        desk.writer.ask(held)
+    running = asyncio.get_running_loop().create_task(desk.writer.run())
+    await until(lambda: broken.lost and not any(len(held.page) for held in (refused, *fine)))
+    running.cancel()
+
+    for held in (refused, *fine):
+        stored = await CallEvents(database).list_all(acme.id, held.call.call_id)
+        assert [event.seq for event in stored] == [1, 2]
+    assert not any(held.lost for held in fine)

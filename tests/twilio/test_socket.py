@@ -11,6 +11,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from weakref import ref
 
 import pytest
 import uvloop
@@ -19,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.twilio.socket import LIMIT_BYTES, MAX_MESSAGE_BYTES, CallerSocket, SocketClosed, prepare
+from tests.uncollected import uncollected
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 FIN = 0x80
@@ -563,3 +565,19 @@ async def test_handler_that_returns_without_closing_closes_in_time() -> None:
         served.finish.set()
         assert await peer.read() == (FIN | CLOSE, close_frame(1_000))
         assert await peer.reader.read() == b""
+
+
+async def test_caller_that_has_gone_is_freed_at_once() -> None:
+    """aiohttp cannot say goodbye on a closed connection; what it caught does not keep socket and request."""
+    with uncollected():
+        async with gateway() as served, joined(served) as (caller, client):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(caller.close())
+                tasks.create_task(client.wait_closed())
+            kept: list[ref[object]] = [ref(caller.response), ref(served.requests.pop())]
+            del caller
+            served.finish.set()
+            await served.handled.acquire()
+            await client.wait_closed()
+
+        assert [one() for one in kept] == [None, None]

@@ -1,6 +1,7 @@
 """What goes wrong on the wire: each fault ends in one named close, or is skipped and counted."""
 
 import asyncio
+from weakref import ref
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -10,6 +11,7 @@ from websockets.uri import parse_uri
 from gateway.vatel import messages
 from gateway.vatel.connection import Connection, Limits
 from gateway.vatel.socket import AgentSocket, SocketClosed, connect
+from tests.uncollected import uncollected
 from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
 
@@ -510,3 +512,22 @@ async def test_a_connection_never_made_can_be_lost() -> None:
     assert connection.buffered_bytes == 0
     assert not connection.is_open
     assert await connection.inbox.take() == SocketClosed(1006, "never mind")
+
+
+@on_both_loops
+async def test_connection_that_is_gone_is_freed_at_once() -> None:
+    """Its parts call it back, and yet nothing of it waits for the collector of cycles."""
+
+    async def leave(server: ServerConnection) -> None:
+        await server.send("goodbye")
+        await server.close(1000)
+
+    with uncollected():
+        async with websocket_host(leave) as url:
+            socket = await dial(url)
+            await all_from(socket)
+        kept: list[ref[object]] = [ref(socket._connection), ref(socket._connection.inbox)]
+        del socket
+        await asyncio.sleep(0)  # the transport lets go of it in a turn of its own
+
+        assert [one() for one in kept] == [None, None]
