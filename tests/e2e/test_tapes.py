@@ -8,7 +8,7 @@ import pytest
 from tests.e2e import tapes
 from tests.e2e.running import run, undisturbed
 
-SECONDS = 12.0
+SECONDS = 8.0
 _AS_HEARD_MS = 20.0
 
 

@@ -16,7 +16,7 @@ from tests.e2e.running import run_all, undisturbed
 from tests.e2e.town import Plan, town
 
 # The acceptance run takes 60 s; nothing but patience is different then.
-TONE_S = float(os.environ.get("E2E_TONE_S", "8"))
+TONE_S = float(os.environ.get("E2E_TONE_S", "5"))
 RESAMPLERS: Final[tuple[Kind, ...]] = ("soxr", "low_delay")
 LOW_HZ, HIGH_HZ = 1_004.0, 3_389.0  # no whole number of periods in a frame
 

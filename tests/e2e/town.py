@@ -9,8 +9,10 @@ import gc
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -32,6 +34,8 @@ from gateway.simulator.options import CallOptions
 from gateway.simulator.promises import Limits
 from gateway.simulator.report import CallReport
 from gateway.simulator.simulator import Simulator
+from gateway.storage.database import Database
+from gateway.storage.migrations import migrate
 from gateway.vatel.messages import ServerMessage
 from tests.e2e.line import Line
 from tests.tools.workshop import catalog
@@ -271,6 +275,7 @@ async def town(plan: Plan) -> AsyncIterator[Town]:
                 line = await stack.enter_async_context(Line.to(port)) if plan.cuttable else None
                 url = f"http://127.0.0.1:{line.port if line else port}"
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                (folder / "gateway.db").write_bytes(_empty_database())
                 loaded = settings.load(_values(plan, url, sandbox, simulator, folder), env={})
                 tools = None if plan.tools is None else catalog(**plan.tools)
                 async with _works.setdefault(asyncio.get_running_loop(), _Works()).site():
@@ -282,6 +287,21 @@ async def town(plan: Plan) -> AsyncIterator[Town]:
             await asyncio.sleep(0)  # the chronicle's last lines are on their way
             keeping.cancel()
     assert not watcher.lost, "the chronicle has holes: what it does not say proves nothing"
+
+
+@cache
+def _empty_database() -> bytes:
+    """Return a migrated SQLite file; to make one for each town would take half of the time to build it."""
+
+    async def make(url: str) -> None:
+        database = Database.open(url)
+        await migrate(database)
+        await database.close()
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside_the_loop:
+        file = Path(folder) / "empty.db"
+        beside_the_loop.submit(asyncio.run, make(f"sqlite:///{file}")).result()
+        return file.read_bytes()
 
 
 def _values(plan: Plan, url: str, sandbox: Sandbox, simulator: Simulator, folder: Path) -> dict[str, Any]:
