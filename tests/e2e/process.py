@@ -198,6 +198,7 @@ def _environment(
         "HOST": "127.0.0.1",
         "PORT": port,
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "CALLS__DRAIN_GRACE_S": 0,
         "VATEL__BASE_URL": sandbox.url,
         "VATEL__API_KEY": sandbox.api_key,
         "VATEL__AGENT_ID": sandbox.agent_id(AGENT),

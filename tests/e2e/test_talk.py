@@ -19,14 +19,14 @@ pytestmark = [
 
 SHOWN = """[...document.querySelectorAll('#transcript li')]
     .map(line => [...line.childNodes].map(part => part.textContent).join(' '))"""
-LINES = ((6.0, "How are you?"), (12.0, "Thank you, goodbye."))
+LINES = ((4.8, "How are you?"), (10.0, "Thank you, goodbye."))
 
 
 async def test_spoken_question_is_answered_on_the_page(tmp_path: Path) -> None:
     """Both sides' words appear, the agent's level moves, the call ends by itself, and nothing complains."""
     assert CHROMIUM is not None
     voice = tmp_path / "voice.wav"
-    await asyncio.to_thread(browser.microphone, voice, LINES, 20.0)
+    await asyncio.to_thread(browser.microphone, voice, LINES, 18.0)
     sandbox = Sandbox(api_key="talk-key")
     await sandbox.warm_up()
     await sandbox.start()

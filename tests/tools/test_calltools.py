@@ -325,7 +325,7 @@ class TestLate:
             tools_of(
                 catalog(
                     {"name": "behind", "url": slow.url, "mode": "background"},
-                    {"name": "late", "url": slow.url, "deadline_s": 0.05, "callback_url": "https://x.test/"},
+                    {"name": "late", "url": slow.url, "deadline_s": 0.05, "callback_url": quick.url},
                     {"name": "quick", "url": quick.url, "deadline_s": 0.5},
                     calls={"parallel": 1},
                 )
