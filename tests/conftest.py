@@ -22,8 +22,8 @@ settings.load_profile("gateway")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one worker more than there are processors: calls wait more than they compute."""
-    return (os.cpu_count() or 1) + 1
+    """Run two workers more than there are processors: calls wait more than they compute."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_finish() -> None:
