@@ -7,11 +7,11 @@ the last commit (WAL). ``synchronous=FULL``: what was acknowledged survives powe
 import asyncio
 import errno
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from gateway.errors import StorageError
 from gateway.storage.columns import dump_json
+
+T = TypeVar("T")
 
 STATEMENT_TIMEOUT_S = 2.0
 """How long one statement may take; also how long SQLite waits for another process's lock."""
@@ -166,17 +168,33 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
     Cancelled half-way, a driver would leave a connection open that nobody knows of.
     """
-    making = asyncio.get_running_loop().create_task(_connect(engine))
+    making, cancelled = await _to_its_end(_connect(engine))
+    if cancelled is not None and making.exception() is not None:
+        raise cancelled
+    connection = making.result()
     try:
-        connection = await asyncio.shield(making)
-    except asyncio.CancelledError:
-        with suppress(sa.exc.SQLAlchemyError, OSError):
-            await (await making).close()
-        raise
-    try:
+        if cancelled is not None:
+            raise cancelled
         yield connection
     finally:
-        await asyncio.shield(connection.close())
+        closing, cancelled = await _to_its_end(connection.close())
+        if cancelled is not None:
+            raise cancelled
+        closing.result()
+
+
+async def _to_its_end(
+    work: Coroutine[Any, Any, T],
+) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
+    """Do what may not be left half done; return it, done, and the cancellation that came meanwhile."""
+    task = asyncio.get_running_loop().create_task(work)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return task, cancelled
 
 
 async def _connect(engine: AsyncEngine) -> AsyncConnection:

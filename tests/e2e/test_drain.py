@@ -107,7 +107,8 @@ def test_live_calls_end_naturally(drained: dict[str, Evidence]) -> None:
     assert {report.ending for report in reports} == {"caller_hung_up"}
     for report in reports:
         assert report.tone is not None
-        assert report.tone.samples == pytest.approx(TONE_S * 8_000, abs=800)  # the last of it is on its way back then
+        # The last of it is on its way back then.
+        assert report.tone.samples == pytest.approx(TONE_S * 8_000, abs=800)
     assert drained["natural"].reasons == ["caller_hung_up"] * CALLS
 
 

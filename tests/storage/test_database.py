@@ -325,3 +325,25 @@ async def test_who_is_cancelled_leaves_no_connection_open(database: Database, tu
     async with asyncio.timeout(5), database.writing() as connection:
         assert (await connection.execute(sa.select(1))).scalar_one() == 1
     gc.collect()  # an open connection that nobody knows of would warn now
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_who_is_cancelled_again_and_again_leaves_no_connection_open(
+    database_url: str, turns: int
+) -> None:
+    """Nor when it is cancelled in every turn of the loop, and all is closed right after."""
+    database = Database.open(database_url)
+
+    async def work() -> None:
+        async with database.writing() as connection:
+            await connection.execute(sa.select(1))
+
+    task = asyncio.get_running_loop().create_task(work())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
+    await database.close()
+    gc.collect()
