@@ -325,3 +325,14 @@ async def test_who_is_cancelled_leaves_no_connection_open(database: Database, tu
     async with asyncio.timeout(5), database.writing() as connection:
         assert (await connection.execute(sa.select(1))).scalar_one() == 1
     gc.collect()  # an open connection that nobody knows of would warn now
+
+
+async def test_whoever_fills_the_outbox_tells_the_same(database: Database) -> None:
+    """By the connections of live calls or the others: all who want to know are told."""
+    told: list[str] = []
+    database.when_outbox_fills(lambda: told.append("one"))
+    database.for_calls.when_outbox_fills(lambda: told.append("two"))
+    database.outbox_filled()
+    database.for_calls.outbox_filled()
+
+    assert told == ["one", "two"] * 2
