@@ -116,6 +116,7 @@ async def serving(
             toolbox=toolbox,
             journal=journal,
             stream_began=ledger.stream_began,
+            tell_digits=ledger.digits.tell,
         )
         outbound, switchboard = _dialling(settings, ground, ledger, twilio, registry)
         phone = Phone(

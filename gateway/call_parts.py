@@ -12,6 +12,7 @@ from gateway.bridge.actions import Timers
 from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.clock import Clock
 from gateway.bridge.dial import Dialer
+from gateway.bridge.keypad import TellDigits
 from gateway.bridge.machine import CallMachine
 from gateway.bridge.media import AGENT_RATE_HZ, CALLER_RATE_HZ, Downlink, Uplink
 from gateway.bridge.registry import Reservation
@@ -70,6 +71,7 @@ class CallParts:
         twilio: None without credentials: calls end by closing their streams, and are not transferred.
         journal: where what happens is appended.
         stream_began: books each stream and says what records it.
+        tell_digits: has a webhook told of what a caller dialled.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class CallParts:
         toolbox: Toolbox,
         journal: Journal,
         stream_began: StreamBegan,
+        tell_digits: TellDigits,
     ) -> None:
         self._settings = settings
         self._twilio = twilio
@@ -90,6 +93,7 @@ class CallParts:
         self._toolbox = toolbox
         self._journal = journal
         self._stream_began = stream_began
+        self._tell_digits = tell_digits
         self._dialer = Dialer(
             vatel,
             socket_url="ws" + settings.vatel.base_url.removeprefix("http") + "/v1/connection",
@@ -113,6 +117,7 @@ class CallParts:
             tools=self._toolbox.enter(call),
             hang_up=self._hang_up,
             transfer=self._transfer,
+            tell_digits=self._tell_digits,
             journal=self._journal,
             clock=self._clock,
             before=reservation.before,

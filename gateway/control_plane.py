@@ -131,10 +131,12 @@ def control_plane(
     )
     egress = Egress(webhooks)
     posts = WebhookPosts(database, egress)
+    deliveries = Deliveries(Outbox(database), posts.send, posts.sign, node=cluster.node)
+    database.when_outbox_fills(deliveries.poke)
     works = (
         outbound.run,
         live.run,
-        Deliveries(Outbox(database), posts.send, posts.sign, node=cluster.node).run,
+        deliveries.run,
         PostCall(database, records.fetch, cluster.leases, utc_now).run,
         Retention(database, ground.recordings, utc_now).run,
     )

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 Role = Literal["caller", "agent"]
+DtmfAction = Literal["hangup", "transfer", "webhook", "ignore"]
 
 
 class Result(StrEnum):
@@ -78,6 +79,22 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class DtmfRule:
+    """What happens when the caller has dialled certain digits.
+
+    Attributes:
+        inter_digit_timeout_s: how long each digit may take after the one before.
+        number: who gets the caller by ``transfer``; empty otherwise.
+        url: who is told of the digits by ``webhook``; empty otherwise.
+    """
+
+    action: DtmfAction
+    inter_digit_timeout_s: float
+    number: str = field(default="", repr=False)
+    url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CallInfo:
     """Who talks to whom. Made from the signed voice webhook, before any audio flows.
 
@@ -90,6 +107,7 @@ class CallInfo:
         gateway_agent_id: this gateway's agent; empty when none is behind the call.
         record: whether its audio is kept.
         opening: how the agent is to begin.
+        dtmf_rules: what happens when the caller has dialled certain digits, by these.
     """
 
     call_id: str
@@ -104,6 +122,7 @@ class CallInfo:
     gateway_agent_id: str = ""
     record: bool = False
     opening: Opening = field(default_factory=Opening)
+    dtmf_rules: Mapping[str, DtmfRule] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +240,29 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """The caller pressed a key. The digit is the caller's secret: it is never logged."""
+    """The caller pressed a key, and no rule took it. The digit is the caller's secret: it is never logged."""
 
     at_s: float
     digit: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DtmfRuleRan:
+    """The caller dialled digits that the agent has a rule for, and what became of that.
+
+    The keys themselves are told by this alone.
+
+    Attributes:
+        digits: the caller's secret, as in :class:`KeyPressed`.
+        status: ``ok``; ``error`` (the call was not put through, or ended first).
+        detail: a short slug of the failure, or empty.
+    """
+
+    at_s: float
+    digits: str = field(repr=False)
+    action: DtmfAction
+    status: Literal["ok", "error"]
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +304,7 @@ Happening = (
     | AgentResponded
     | StateChanged
     | KeyPressed
+    | DtmfRuleRan
     | StreamLost
     | CallEnded
 )

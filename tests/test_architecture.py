@@ -36,6 +36,7 @@ PURE = (
     "bridge/actions.py",
     "bridge/comfort.py",
     "bridge/commands.py",
+    "bridge/dtmf_match.py",
     "bridge/conversation.py",
     "bridge/events.py",
     "bridge/machine.py",

@@ -18,10 +18,14 @@ from gateway.control_plane import Plane, control_plane, dial_config, dial_policy
 from gateway.dialling.outbound import Outbound
 from gateway.egress.client import Outgoing
 from gateway.errors import EgressError
-from gateway.foundations import Foundations, foundations
+from gateway.foundations import Foundations, at_work, foundations
 from gateway.settings import Settings
+from gateway.storage.calls import Calls
+from gateway.storage.outbox import Outbox
 from gateway.vatel.rest import VatelClient
+from gateway.webhooks import deliveries
 from tests.databases import held
+from tests.tenants import HUNG_UP, tenant
 from tests.test_foundations import settings
 
 
@@ -110,6 +114,25 @@ async def test_all_that_goes_on_behind_it(tmp_path: Path) -> None:
         names = {getattr(work, "__qualname__", "") for work in plane.works}
 
     assert names == {"Outbound.run", "Deliveries.run", "PostCall.run", "Retention.run", "Live.run"}
+
+
+async def test_event_webhook_waits_for_no_next_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put into the outbox here is tried at once, though the outbox is looked at but rarely."""
+    monkeypatch.setattr(deliveries, "_POLL_S", 3_600.0)
+    hook = "https://127.0.0.1:1/hook"
+    async with built(settings(tmp_path, webhooks={"allow_private": "127.0.0.0/8"})) as (plane, ground):
+        [works] = [work for work in plane.works if getattr(work, "__qualname__", "") == "Deliveries.run"]
+        outbox = Outbox(ground.database)
+        async with at_work(works):
+            await asyncio.sleep(0)  # it has begun, with a look at an empty outbox
+            acme = await tenant(ground.database)
+            _, call = await acme.executed(webhook_url=hook)
+            await Calls(ground.database.for_calls).end(call.id, HUNG_UP, utc_now())
+            async with asyncio.timeout(10):
+                while not (tried := (await outbox.list_page(acme.id, 10, 0)).items[0]).attempts:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+    assert (tried.call_id, tried.attempts, tried.state) == (call.id, 1, "pending")
 
 
 def put_a_folder_in_its_place(database: Path) -> None:

@@ -37,21 +37,21 @@ GapMs = Annotated[int, Field(ge=200, le=10_000), Whole]
 
 
 class HangUpRule(Given):
-    """End the call."""
+    """End the call, with a goodbye."""
 
     action: Literal["hangup"]
     inter_digit_timeout_ms: GapMs = 2_000
 
 
 class IgnoreRule(Given):
-    """Keep the digits from the agent."""
+    """Swallow the digits: nobody is told of them."""
 
     action: Literal["ignore"]
     inter_digit_timeout_ms: GapMs = 2_000
 
 
 class TransferRule(Given):
-    """Hand the caller to a number."""
+    """Hand the caller to a number; when that fails the call goes on."""
 
     action: Literal["transfer"]
     number: PhoneNumber
@@ -59,7 +59,7 @@ class TransferRule(Given):
 
 
 class WebhookRule(Given):
-    """Tell the digits to a webhook, and to nobody else."""
+    """Tell the digits to a webhook, and to nobody else: the event ``dtmf_received``."""
 
     action: Literal["webhook"]
     url: WebhookUrl

@@ -1,7 +1,9 @@
 """Event webhooks as they were delivered, and the list of numbers that must not be called."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from gateway.api.envelope import not_found
 from gateway.api.fields import (
@@ -18,6 +20,7 @@ from gateway.api.fields import (
 )
 from gateway.api.operations import Ask, expose
 from gateway.storage.database import Database
+from gateway.storage.happenings import masked
 from gateway.storage.outbox import Outbox
 from gateway.storage.queries import new_id
 from gateway.storage.rows import OutboxEvent, SuppressedNumber
@@ -34,15 +37,24 @@ class DeliveryQuery(PageQuery):
     state: State | None = None
 
 
+def _shown(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body as it may be shown: what a caller dialled is told to its receiver alone."""
+    data = body.get("data", {})
+    return body | {"data": data | {"digits": masked(data["digits"])}} if "digits" in data else body
+
+
 class DeliveryTold(Told):
-    """An event webhook: ``id`` is its ``webhook-id``; dead is one whose tries are used up."""
+    """An event webhook: ``id`` is its ``webhook-id``; dead is one whose tries are used up.
+
+    Digits are masked here, though not in the body that is sent.
+    """
 
     id: str
     call_id: str
     task_id: str | None
     event_type: str
     url: str
-    body: dict[str, Any]
+    body: Annotated[dict[str, Any], AfterValidator(_shown)]
     state: State
     attempts: int
     next_attempt_at: Moment

@@ -19,6 +19,8 @@ Raises :class:`~gateway.errors.ToolError` when it has not; its reason ends in on
 ``unreachable``, ``server_error`` and ``bad_answer`` when it may have all the same.
 """
 
+RING_TIMEOUT_S = 30
+"""How long the other number rings where nobody says."""
 _HEARD_OUT_S = 10.0
 _CARRIER_S = 25.0
 _LOOK_AGAIN_S = 0.25  # what is held back may be let go of at any time

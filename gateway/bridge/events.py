@@ -114,7 +114,13 @@ class CallerHeardAll:
 
 @dataclass(frozen=True, slots=True)
 class OperatorEnded:
-    """Somebody ended the call by command."""
+    """Somebody ended the call by command.
+
+    Attributes:
+        detail: a slug of the standing command by which the gateway did; empty for a person's.
+    """
+
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,11 @@ class Registry:
         departed = self.departures.find(call_sid)
         if departed is None:
             return reservation
-        return (
-            None if departed.over else replace(reservation, before=departed.so_far, streams=departed.streams)
-        )
+        if departed.over:
+            return None
+        # What the caller may dial stays as it was, whatever became of the agent meanwhile.
+        call = replace(reservation.call, dtmf_rules=departed.call.dtmf_rules)
+        return replace(reservation, call=call, before=departed.so_far, streams=departed.streams)
 
     def _expire(self, now: float) -> None:
         for reservation in [late for late in self._reserved.values() if late.expires_at <= now]:

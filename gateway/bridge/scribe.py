@@ -1,6 +1,7 @@
 """Writes down what happens in one call: the transcript, the tools, the end."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from gateway.audio.heard import TurnHeard
 from gateway.bridge.conversation import Conversation
@@ -12,6 +13,8 @@ from gateway.records import (
     AgentResponded,
     CallEnded,
     CallInfo,
+    DtmfAction,
+    DtmfRuleRan,
     Ending,
     Happening,
     Interrupted,
@@ -56,6 +59,7 @@ class Scribe:
         self._journal = journal
         started_at = now()
         self._at_s: Callable[[], float] = lambda: round(now() - started_at, 3)
+        self._started_at = started_at
         self.conversation = Conversation(before)
         self.interruptions = 0
         self._streams = streams + 1
@@ -98,9 +102,23 @@ class Scribe:
         """Write down that the agent's answer set in, and how long the caller waited for it."""
         self._append(AgentResponded(self._at_s(), latency_ms))
 
-    def key(self, digit: str) -> None:
-        """Write down a key."""
-        self._append(KeyPressed(self._at_s(), digit))
+    def key(self, digit: str, at: float) -> None:
+        """Write down a key that no rule took, and when it was pressed (seconds, monotonic)."""
+        self._append(KeyPressed(round(at - self._started_at, 3), digit))
+
+    def rule_ran(
+        self, digits: str, action: DtmfAction, status: Literal["ok", "error"], detail: str = ""
+    ) -> None:
+        """Write down what became of a DTMF rule, and say so in the log: with how many keys, never which."""
+        log.info(
+            "dtmf_rule",
+            call_id=self._call.call_id,
+            action=action,
+            keys=len(digits),
+            status=status,
+            reason=detail,
+        )
+        self._append(DtmfRuleRan(self._at_s(), digits, action, status, detail))
 
     def state(self, state: str) -> None:
         """Write down that the machine changed its state."""
@@ -136,7 +154,8 @@ class Scribe:
         self._end = end
         if ending.reason in OUTLIVED:
             transferred = ending.reason is Reason.TRANSFERRED
-            self._log("call_transferred" if transferred else "stream_lost", end)
+            event = "call_transferred" if transferred else "stream_lost"
+            _log_end(self._call, event, end, self._session_id)
             self._append(StreamLost(end.at_s, ending, counters))
         else:
             self.call_over()
@@ -145,24 +164,25 @@ class Scribe:
         """Write down how the call ended: as its last stream did; once, however often it is said."""
         end, self._end = self._end, None
         if end is not None:
-            self._log("call_ended", end)
+            _log_end(self._call, "call_ended", end, self._session_id)
             self._append(end)
             self._on_over()
-
-    def _log(self, event: str, end: CallEnded) -> None:
-        log.info(
-            event,
-            # Whoever ends a call whose stream is gone may be at work for another one, or for none.
-            call_id=self._call.call_id,
-            call_sid=self._call.call_sid,
-            result=end.ending.result,
-            reason=end.ending.reason,
-            detail=end.ending.detail,
-            duration_s=end.at_s,
-            session_id=self._session_id,
-            **end.counters,
-        )
 
     def _append(self, happening: Happening | None) -> None:
         if happening is not None:
             self._journal.append(self._call, happening)
+
+
+def _log_end(call: CallInfo, event: str, end: CallEnded, session_id: str) -> None:
+    log.info(
+        event,
+        # Whoever ends a call whose stream is gone may be at work for another one, or for none.
+        call_id=call.call_id,
+        call_sid=call.call_sid,
+        result=end.ending.result,
+        reason=end.ending.reason,
+        detail=end.ending.detail,
+        duration_s=end.at_s,
+        session_id=session_id,
+        **end.counters,
+    )

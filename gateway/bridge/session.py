@@ -21,6 +21,7 @@ from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.clock import Clock
 from gateway.bridge.comforter import Comforter
 from gateway.bridge.controls import Controls, Transfer
+from gateway.bridge.keypad import Keypad, TellDigits
 from gateway.bridge.machine import CallMachine
 from gateway.bridge.media import Uplink
 from gateway.bridge.scribe import Scribe
@@ -51,6 +52,7 @@ class CallSession:
         tools: answer the agent's tool calls.
         hang_up: ends the phone call.
         transfer: puts the phone call through to somebody else.
+        tell_digits: has a webhook told of what the caller dialled.
         journal: where what happens is appended.
         clock: the process's clock.
         before: what was said on a stream of the same call that broke; empty otherwise.
@@ -72,6 +74,7 @@ class CallSession:
         tools: CallTools[Any],
         hang_up: HangUp,
         transfer: Transfer,
+        tell_digits: TellDigits,
         journal: Journal,
         clock: Clock,
         before: str = "",
@@ -93,6 +96,10 @@ class CallSession:
         self.controls = Controls(
             *(call, machine, caller, self._comforter, transfer),
             *(spawn, happened, weakly(self._set_alarm), clock.now),
+        )
+        self._keypad = Keypad(
+            *(call, self.controls, self.scribe, tell_digits),
+            *(spawn, happened, clock.now),
         )
         self._desk = ToolDesk(
             *(call, tools, self.controls, self._line, self.scribe),
@@ -136,6 +143,7 @@ class CallSession:
             self._alarm.set(None)
             self._line.leave()
             self._desk.leave()
+            self._keypad.leave()
             self._uplink.end()
             # What is on its way to the ear of a caller who has gone will not be heard.
             self.scribe.cleared(self._caller.clear(tell=False), interrupted=False)
@@ -168,6 +176,7 @@ class CallSession:
         if overdue is not None:
             self.happened(overdue)
         self._comforter.tick(now)
+        self._keypad.tick(now)
         self._caller.pump(now)
         self._set_alarm()
 
@@ -191,7 +200,8 @@ class CallSession:
     def _set_alarm(self) -> None:
         if self._posted:
             return  # the alarm is set for what was posted
-        dues = (self._machine.next_deadline(), self._caller.next_deadline(), self._comforter.next_deadline())
+        parts = (self._machine, self._caller, self._comforter, self._keypad)
+        dues = (part.next_deadline() for part in parts)
         self._alarm.set(min((due for due in dues if due is not None), default=None))
 
     def caller_audio(self, payload: bytes) -> None:
@@ -200,8 +210,9 @@ class CallSession:
         self._line.send_audio(self._uplink.push(payload))
 
     def caller_key(self, digit: str) -> None:
-        """Book a key; the agent's platform has no message for it."""
-        self.scribe.key(digit)
+        """Take a key: for the agent's DTMF rules; its platform has no message for it."""
+        self._keypad.press(digit)
+        self._set_alarm()
 
     def caller_heard(self, turn_id: str, heard: TurnHeard) -> None:
         """Book what was heard of a turn that ran its course."""
@@ -241,7 +252,8 @@ class CallSession:
             "interruptions": self.scribe.interruptions,
             "caller_dbfs": round(self._uplink.level.rms_dbfs, 1),
         }
-        return talk | self._caller.counters() | self._line.snapshot() | asdict(self._desk.counters)
+        counted = asdict(self._desk.counters) | asdict(self._keypad.counters)
+        return talk | self._caller.counters() | self._line.snapshot() | counted
 
 
 def _hands(

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.dialling.config import DialConfig
-from gateway.records import CallInfo, Opening
+from gateway.records import CallInfo, DtmfRule, Opening
 from gateway.storage.rows import Agent, Call, Task
+
+_INTER_DIGIT_TIMEOUT_MS = 2_000  # the API's default, for a rule that was stored without
 
 
 def vatel_agent_id(agent: Agent | None, config: DialConfig) -> str | None:
@@ -33,6 +35,7 @@ def call_info(
         gateway_agent_id=call.agent_id or "",
         record=agent is not None and agent.record,
         opening=Opening() if agent is None else opening_of(agent, task, config),
+        dtmf_rules={} if agent is None else dtmf_rules(agent),
     )
 
 
@@ -52,6 +55,20 @@ def first_message(agent: Agent, task: Task | None, config: DialConfig) -> str:
     """Return an agent's first words, filled; empty when it has none of its own."""
     words = agent.starting_message if task is None or task.starting_message is None else task.starting_message
     return config.fill(words or "", {} if task is None else task.context_data)
+
+
+def dtmf_rules(agent: Agent) -> dict[str, DtmfRule]:
+    """Return what an agent's call does when the caller dials, as the API stored it."""
+    return {digits: _rule(told) for digits, told in agent.dtmf_rules.items()}
+
+
+def _rule(told: Mapping[str, Any]) -> DtmfRule:
+    return DtmfRule(
+        told["action"],
+        told.get("inter_digit_timeout_ms", _INTER_DIGIT_TIMEOUT_MS) / 1000,
+        number=told.get("number", ""),
+        url=told.get("url", ""),
+    )
 
 
 def _variables(context: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -12,6 +12,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from gateway.errors import RecordingError, StorageError
+from gateway.ledger.steady import insist
 from gateway.recording.finalise import Finished
 from gateway.recording.recordings import Recordings
 from gateway.storage import reports, schema
@@ -21,7 +22,6 @@ from gateway.telemetry.log import get_logger
 
 log = get_logger(__name__)
 
-_RETRY_S = 1.0
 _AGAIN_S = (1.0, 2.0, 5.0)  # until a WAV that cannot be made is tried again
 # A call that is taken up by a fresh stream after a crash is live again by then: its recording goes on.
 _RECOVER_AFTER_S = 12.0
@@ -104,15 +104,9 @@ class Finishing:
 
     async def insist(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do something in the database, however often it takes."""
-        while True:
-            try:
-                await work()
-                return
-            except StorageError as fault:
-                if not fault.passing:
-                    log.error("recording_not_booked", reason=fault.reason)
-                    return
-            await asyncio.sleep(_RETRY_S)
+        fault = await insist(work)
+        if fault is not None:
+            log.error("recording_not_booked", reason=fault.reason)
 
     async def run(self) -> None:
         """Finish what was put off, and what crashes left behind; ends by being cancelled."""

@@ -17,6 +17,7 @@ from gateway.journal import Journal
 from gateway.ledger.audio import Audio
 from gateway.ledger.booking import Booking
 from gateway.ledger.carrier import Carrier
+from gateway.ledger.digits import Digits
 from gateway.ledger.held import Held
 from gateway.ledger.orders import Orders
 from gateway.ledger.recovery import Recovery
@@ -53,6 +54,7 @@ class Ledger:
         keep_recordings_s: how long recordings are kept; None for ever.
 
     Attributes:
+        digits: has webhooks told of what callers dial.
         spilled: what was dropped because too much waited to be stored.
     """
 
@@ -93,6 +95,7 @@ class Ledger:
         self._audio = (
             None if recordings is None else Audio(database, recordings, self._spawn, now, keep_recordings_s)
         )
+        self.digits = Digits(database, self._spawn)
         self.spilled = 0
 
     @property

@@ -6,13 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.bridge import events as on
+from gateway.bridge.controls import RING_TIMEOUT_S
 from gateway.bridge.registry import Registry
 from gateway.bridge.session import CallSession
 from gateway.cluster.interface import Commands
 from gateway.errors import ClusterError
 from gateway.records import CallInfo, Ending, Reason, Result
 
-_RING_TIMEOUT_S = 30
 _ANSWER_S = 4.0  # whoever asks waits for 5
 _ENDED = Ending(Result.COMPLETED, Reason.OPERATOR_ENDED)
 
@@ -58,7 +58,7 @@ class Orders:
         if name == "end":
             session.post(on.OperatorEnded())
         else:
-            ring_timeout_s = int(arguments.get("ring_timeout_s", _RING_TIMEOUT_S))
+            ring_timeout_s = int(arguments.get("ring_timeout_s", RING_TIMEOUT_S))
             await _transfer(session, str(arguments["number"]), ring_timeout_s)
         return {}
 

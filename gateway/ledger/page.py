@@ -15,6 +15,7 @@ from gateway.records import (
     AgentJoined,
     CallEnded,
     CallInfo,
+    DtmfRuleRan,
     Happening,
     StreamLost,
     ToolAsked,
@@ -25,7 +26,7 @@ from gateway.storage.happenings import event_of
 from gateway.storage.rows import CallEvent
 
 LIMIT = 1_000
-_FIRM = (AgentJoined, ToolAsked, ToolRun, StreamLost, CallEnded)
+_FIRM = (AgentJoined, ToolAsked, ToolRun, DtmfRuleRan, StreamLost, CallEnded)
 _Waiting = tuple[datetime, Happening]
 
 

@@ -6,7 +6,7 @@ statement itself, so that two nodes that end the same call end it once, with one
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -188,11 +188,13 @@ class Calls:
         )
         async with self._database.writing() as connection:
             call = await fetch_one(connection, Call, statement)
-            if call is not None:
-                await announce(
-                    connection, call, "call_started", now, {"transcript_excerpt": [], "report_excerpt": {}}
-                )
-            return call
+            if call is None:
+                return None
+            nothing_yet: dict[str, Any] = {"transcript_excerpt": [], "report_excerpt": {}}
+            announced = await announce(connection, call, "call_started", now, nothing_yet)
+        if announced:
+            self._database.outbox_filled()
+        return call
 
     async def end(
         self,
@@ -240,8 +242,10 @@ class Calls:
                 "report_excerpt": report_excerpt(report_of(call, events)),
             }
             event_type: EventType = "call_completed" if call.status == "completed" else "call_failed"
-            await announce(connection, call, event_type, now, data)
-            return call
+            announced = await announce(connection, call, event_type, now, data)
+        if announced:
+            self._database.outbox_filled()
+        return call
 
     async def list_unsettled(self, before: datetime, limit: int = 100) -> list[Call]:
         """Return calls that nobody holds, not over though they began long ago: ask Twilio of them."""

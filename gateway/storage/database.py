@@ -7,7 +7,7 @@ the last commit (WAL). ``synchronous=FULL``: what was acknowledged survives powe
 import asyncio
 import errno
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,6 +78,7 @@ class Database:
         self._reader = reader
         self._turn = turn
         self.for_calls = self if for_calls is None else for_calls
+        self._on_outbox: list[Callable[[], None]] = [] if for_calls is None else for_calls._on_outbox
 
     @classmethod
     def open(cls, url: str, *, patient: bool = False) -> "Database":
@@ -154,6 +155,15 @@ class Database:
             # The two dialects' inserts are alike in all that is used here, but share no class.
             return cast(postgresql.Insert, sqlite.insert(table))
         return postgresql.insert(table)
+
+    def when_outbox_fills(self, tell: Callable[[], None]) -> None:
+        """Have somebody told whenever something in the outbox is due; they return at once and never raise."""
+        self._on_outbox.append(tell)
+
+    def outbox_filled(self) -> None:
+        """Say that something in the outbox is due, and committed."""
+        for tell in self._on_outbox:
+            tell()
 
     async def close(self) -> None:
         """Close every connection."""

@@ -12,6 +12,7 @@ from gateway.records import (
     AgentJoined,
     AgentResponded,
     CallEnded,
+    DtmfRuleRan,
     Happening,
     Interrupted,
     KeyPressed,
@@ -31,6 +32,7 @@ KINDS: dict[type[Happening], str] = {
     AgentResponded: "agent_responded",
     StateChanged: "state",
     KeyPressed: "key",
+    DtmfRuleRan: "dtmf_rule",
     StreamLost: "stream_lost",
     CallEnded: "call_ended",
 }
@@ -44,7 +46,14 @@ def event_of(happening: Happening) -> tuple[str, dict[str, Any]]:
     data: dict[str, Any] = _plain(happening)
     if isinstance(happening, KeyPressed):
         data["digit"] = MASKED_DIGIT
+    elif isinstance(happening, DtmfRuleRan):
+        data["digits"] = masked(happening.digits)
     return KINDS[type(happening)], data
+
+
+def masked(digits: str) -> str:
+    """Return digits as they may be kept and shown: how many there are."""
+    return MASKED_DIGIT * len(digits)
 
 
 def _plain(value: Any) -> Any:

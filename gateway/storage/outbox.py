@@ -1,9 +1,11 @@
 """The outbox: event webhooks, written with the change that they tell of, delivered afterwards.
 
-A call's events are handed out in their order: a later one only when the earlier is delivered or given up.
+What one URL is to hear of a call is handed out in order: a later event only when the earlier is delivered or
+given up.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,13 +15,40 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.storage import schema
 from gateway.storage.database import Database
 from gateway.storage.queries import changed, fetch_all, fetch_one, fetch_page, new_id, values_of
-from gateway.storage.rows import Call, DeliveryAttempt, DeliveryState, EventType, OutboxEvent, Page, Task
+from gateway.storage.rows import (
+    Call,
+    DeliveryAttempt,
+    DeliveryState,
+    DialledType,
+    EventType,
+    OutboxEvent,
+    Page,
+    Task,
+)
 
 _table = schema.outbox
 _attempts = schema.delivery_attempts
+_calls = schema.calls
 _tasks = schema.tasks
 
-_STARTED, _TERMINAL = ("started", 1), ("terminal", 2)
+_STARTED, _TERMINAL = ("started", 1), ("terminal", 2_000_000_000)
+_DIALLED: DialledType = "dtmf_received"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialledDigits:
+    """What a webhook is to be told of that the caller dialled.
+
+    Attributes:
+        id: of the event to be.
+        at: when they were dialled.
+    """
+
+    id: str
+    call_id: str
+    url: str = field(repr=False)
+    digits: str = field(repr=False)
+    at: datetime
 
 
 async def announce(
@@ -28,35 +57,48 @@ async def announce(
     event_type: EventType,
     now: datetime,
     data: Mapping[str, Any],
-) -> None:
-    """Put an event of a call into the outbox, if its task wants it, in the transaction of the change."""
+) -> bool:
+    """Put an event of a call into the outbox, in the transaction of the change, if its task wants it.
+
+    Returns:
+        Whether it did: then ``outbox_filled`` of the database is to be called after the transaction.
+    """
     if call.task_id is None:
-        return
+        return False
     task = await fetch_one(connection, Task, sa.select(_tasks).where(_tasks.c.id == call.task_id))
     if task is None or task.webhook_url is None or event_type not in task.webhook_events:
-        return
+        return False
     slot, seq = _STARTED if event_type == "call_started" else _TERMINAL
-    row = {
+    row = _row(call, event_type, now, data) | {
         "id": new_id(),
-        "organization_id": call.organization_id,
-        "call_id": call.id,
         "task_id": task.id,
-        "event_type": event_type,
         "slot": slot,
         "seq": seq,
         "url": task.webhook_url,
+        "state": "disabled" if task.webhook_disabled else "pending",
+    }
+    await connection.execute(sa.insert(_table).values(row))
+    return True
+
+
+def _row(
+    call: Call, event_type: EventType | DialledType, now: datetime, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the rows of all events of a call have in common."""
+    return {
+        "organization_id": call.organization_id,
+        "call_id": call.id,
+        "event_type": event_type,
         "body": {
             "event_type": event_type,
-            "task_id": task.id,
+            "task_id": call.task_id,
             "call_id": call.id,
             "status": call.status,
             "data": dict(data),
         },
-        "state": "disabled" if task.webhook_disabled else "pending",
         "next_attempt_at": now,
         "created_at": now,
     }
-    await connection.execute(sa.insert(_table).values(row))
 
 
 class Outbox:
@@ -65,6 +107,32 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def add_digits(self, dialled: DialledDigits) -> None:
+        """Put in what a caller dialled, for the URL of a DTMF rule; said twice, it is there once.
+
+        It is told after what was put in earlier, and before the call's end. The row is no task's: a receiver
+        that is gone takes no other webhook of the task with it.
+        """
+        of_call = sa.select(_calls).where(_calls.c.id == dialled.call_id, _calls.c.erased_at.is_(None))
+        async with self._database.writing() as connection:
+            call = await fetch_one(connection, Call, of_call)
+            if call is None:
+                return
+            before = sa.select(sa.func.coalesce(sa.func.max(_table.c.seq), _STARTED[1])).where(
+                _table.c.call_id == call.id, _table.c.seq < _TERMINAL[1]
+            )
+            seq = int((await connection.execute(before)).scalar_one()) + 1
+            data = {"agent_id": call.agent_id, "digits": dialled.digits}
+            row = _row(call, _DIALLED, dialled.at, data) | {
+                "id": dialled.id,
+                "slot": f"dialled {dialled.id}",
+                "seq": seq,
+                "url": dialled.url,
+                "state": "pending",
+            }
+            await connection.execute(self._database.insert(_table).values(row).on_conflict_do_nothing())
+        self._database.outbox_filled()
+
     async def claim_due(
         self, node: str, now: datetime, *, limit: int = 50, lease_s: float = 30.0
     ) -> list[OutboxEvent]:
@@ -72,6 +140,7 @@ class Outbox:
         earlier = _table.alias("earlier")
         blocked = sa.exists().where(
             earlier.c.call_id == _table.c.call_id,
+            earlier.c.url == _table.c.url,
             earlier.c.seq < _table.c.seq,
             earlier.c.state == "pending",
         )
@@ -179,7 +248,10 @@ class Outbox:
             .values(state="pending", next_attempt_at=now, claimed_by=None, claimed_until=None)
         )
         async with self._database.writing() as connection:
-            return await changed(connection, statement) == 1
+            found = await changed(connection, statement) == 1
+        if found:
+            self._database.outbox_filled()
+        return found
 
 
 def _one(organization_id: str, event_id: str) -> tuple[sa.ColumnElement[bool], ...]:

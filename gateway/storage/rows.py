@@ -18,6 +18,7 @@ Scope = Literal["read", "write", "calls"]
 AnsweringMachine = Literal["continue", "hang_up", "leave_message"]
 DeliveryState = Literal["pending", "delivered", "dead", "disabled"]
 EventType = Literal["call_started", "call_completed", "call_failed"]
+DialledType = Literal["dtmf_received"]
 
 LIVE: tuple[CallStatus, ...] = ("initiated", "in_progress")
 """The statuses of a call that is not over."""
@@ -273,7 +274,7 @@ class OutboxEvent:
     organization_id: str
     call_id: str
     task_id: str | None
-    event_type: EventType
+    event_type: EventType | DialledType
     seq: int
     url: str = field(repr=False)
     body: dict[str, Any] = field(repr=False)

@@ -1,6 +1,6 @@
 """Event webhooks and the suppression list by the API."""
 
-from gateway.storage.outbox import Outbox
+from gateway.storage.outbox import DialledDigits, Outbox
 from gateway.storage.rows import DeliveryAttempt
 from tests.control_room import ControlRoom
 from tests.tenants import CALLEE, HUNG_UP, after, an_id
@@ -41,6 +41,22 @@ async def test_deliveries_are_told_with_their_tries(room: ControlRoom) -> None:
     ]
     for query in (f"task_id={an_id()}", f"call_id={an_id()}", "state=dead"):
         assert (await room.get(f"/webhook-deliveries?{query}")).data["total"] == 0
+
+
+async def test_digits_are_masked(room: ControlRoom) -> None:
+    """That a caller dialled is told, how many digits too; which ones their receiver alone knows."""
+    _, call = await room.acme.executed()
+    told = DialledDigits(id=an_id(), call_id=call.id, url=HOOK, digits="97*", at=after(5))
+    await Outbox(room.database).add_digits(told)
+    listed = (await room.get("/webhook-deliveries")).data["items"][0]
+    detail = (await room.get(f"/webhook-deliveries/{told.id}")).data
+    again = (await room.post(f"/webhook-deliveries/{told.id}/redeliver")).data
+    [kept] = await Outbox(room.database).claim_due("n1", after(1_000))
+
+    for shown in (listed, detail, again):
+        assert shown["event_type"] == "dtmf_received"
+        assert shown["body"]["data"] == {"agent_id": room.acme.agent.id, "digits": "***"}
+    assert kept.body["data"]["digits"] == "97*"
 
 
 async def test_dead_letter_is_redelivered(room: ControlRoom) -> None:

@@ -7,7 +7,7 @@ what it gets on its own clock and echoes marks when they are played. `Agent` is 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.audio.playout import Playout
 from gateway.audio.resample import make_resampler
@@ -21,7 +21,7 @@ from gateway.bridge.session import CallSession
 from gateway.errors import ToolError
 from gateway.journal import Journal, Watcher
 from gateway.recording.tape import Recorder
-from gateway.records import CallEnded, CallInfo, Ending, Happening, TranscriptEntry
+from gateway.records import CallEnded, CallInfo, DtmfRule, Ending, Happening, TranscriptEntry
 from gateway.tools.controls import CallControls
 from gateway.tools.question import ComfortPlan, Question, ToolOutcome
 from gateway.twilio import messages as twilio
@@ -340,7 +340,10 @@ class Stage:
         streams: int = 0,
         dial: Dial | None = None,
         recorder: Recorder | None = None,
+        dtmf_rules: Mapping[str, DtmfRule] | None = None,
     ) -> None:
+        self.call = CALL if dtmf_rules is None else replace(CALL, dtmf_rules=dtmf_rules)
+        self.told: list[tuple[str, str]] = []
         self.phone = Phone()
         self.agent = Agent().start()
         self.agents = Agents([self.agent] if script is None else script)
@@ -355,7 +358,7 @@ class Stage:
         downlink = Downlink(make_resampler("soxr", 24_000, 8_000), Playout())
         self.leg = CallerLeg(stream, self.phone, downlink, self.clock.now, recorder)
         self.session = CallSession(
-            CALL,
+            self.call,
             machine=CallMachine(barge_in=barge_in, timers=timers),
             caller=self.leg,
             uplink=Uplink(make_resampler("soxr", 8_000, 24_000)),
@@ -363,6 +366,7 @@ class Stage:
             tools=self.tools,
             hang_up=self._hang_up,
             transfer=self.carrier.transfer,
+            tell_digits=self._tell_digits,
             journal=self.journal,
             clock=self.clock,
             before=before,
@@ -374,6 +378,10 @@ class Stage:
 
     async def _hang_up(self, call: CallInfo) -> None:
         self.hung_up.append(call)
+
+    def _tell_digits(self, call: CallInfo, url: str, digits: str) -> None:
+        assert call is self.call
+        self.told.append((url, digits))
 
     async def talk(self, seconds: float) -> None:
         """Let time pass while the caller's frames come, 50 a second."""
@@ -392,7 +400,7 @@ class Stage:
         assert self._watcher is not None
         while not self._watcher._queue.empty():
             call, happening = self._watcher._queue.get_nowait()
-            assert call is CALL
+            assert call is self.call
             self._seen.append(happening)
         return self._seen
 

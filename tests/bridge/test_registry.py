@@ -10,7 +10,7 @@ from gateway.bridge.actions import Timers
 from gateway.bridge.departures import Departed
 from gateway.bridge.registry import Registry, Reservation
 from gateway.bridge.session import CallSession
-from gateway.records import CallEnded, CallInfo, Ending, Happening, Reason, Result, StreamLost
+from gateway.records import CallEnded, CallInfo, DtmfRule, Ending, Happening, Reason, Result, StreamLost
 from gateway.vatel import messages as vatel
 from tests.bridge.stage import CALL, Stage
 from tests.virtual_time import on_virtual_time
@@ -209,6 +209,22 @@ async def test_call_that_is_over_stays_over() -> None:
     assert resumed is not None
     assert (resumed.before, resumed.streams) == ("Caller: Hello.", 1)
     registry.departures.settle()
+
+
+@on_virtual_time
+async def test_resumed_call_keeps_what_may_be_dialled() -> None:
+    """An agent whose rules change meanwhile has the new ones in its next calls."""
+    registry = Registry(max_active=5)
+    old, new = ({digits: DtmfRule("hangup", 2.0)} for digits in ("1", "2"))
+    first = replace(call(), dtmf_rules=old)
+    registry.departures.add(Departed(first, LOST, "Caller: Hello.", 1), lambda: None)
+    again = registry.reserve(replace(first, dtmf_rules=new), NOW, resumes=True)
+    assert isinstance(again, Reservation)
+    resumed = claim(registry, again)
+    registry.departures.settle()
+
+    assert resumed is not None
+    assert resumed.call == first
 
 
 async def test_call_given_up_before_its_stream_stays_over() -> None:

@@ -13,6 +13,7 @@ from gateway.journal import Journal, Watcher
 from gateway.records import (
     OUTLIVED,
     CallEnded,
+    DtmfRuleRan,
     Ending,
     Happening,
     Interrupted,
@@ -133,7 +134,7 @@ def test_plain_happenings(desk: Desk) -> None:
     ending = Ending(Result.COMPLETED, Reason.AGENT_ENDED)
     run = ToolRun("t-1", "book", "ok", 12, "{}")
     asked = ToolAsked("t-1", "book", {"size": 2})
-    desk.scribe.key("5")
+    desk.scribe.key("5", 100.05)
     desk.scribe.state("talking")
     desk.scribe.tool_asked(asked)
     desk.scribe.tool_ran(run, "book")
@@ -141,7 +142,7 @@ def test_plain_happenings(desk: Desk) -> None:
     desk.scribe.call_over()
 
     assert desk.written() == [
-        KeyPressed(0.123, "5"),
+        KeyPressed(0.05, "5"),
         StateChanged(0.123, "talking"),
         asked,
         run,
@@ -227,9 +228,29 @@ def test_full_transcript_writes_nothing_more(desk: Desk) -> None:
     assert desk.scribe.conversation.dropped == 1
 
 
+def test_rule_is_told_with_its_digits_and_logged_without(desk: Desk) -> None:
+    """The log says how many keys it took, never which."""
+    desk.now += 2.0
+    with structlog.testing.capture_logs() as logs:
+        desk.scribe.rule_ran("*97", "transfer", "error", "transfer_busy")
+
+    assert desk.written() == [DtmfRuleRan(2.0, "*97", "transfer", "error", "transfer_busy")]
+    assert logs == [
+        {
+            "event": "dtmf_rule",
+            "log_level": "info",
+            "call_id": "c-1",
+            "action": "transfer",
+            "keys": 3,
+            "status": "error",
+            "reason": "transfer_busy",
+        }
+    ]
+
+
 async def test_writing_never_waits(desk: Desk) -> None:
     """The scribe writes without a task of its own: nothing is left to be done afterwards."""
-    desk.scribe.key("1")
+    desk.scribe.key("1", 100.0)
 
     assert len(asyncio.all_tasks()) == 1
     assert len(desk.written()) == 1

@@ -442,6 +442,7 @@ async def test_call_that_is_over_is_freed_at_once() -> None:
         async with Stage().play() as stage:
             stage.agent.speak("t1", 500, text="Hello.")
             stage.agent.say(BOOK)
+            stage.phone.press("1")
             await stage.talk(1.0)
             stage.phone.hang_up()
             await stage.ended()
@@ -449,7 +450,8 @@ async def test_call_that_is_over_is_freed_at_once() -> None:
             ref(stage.session),
             ref(stage.session._desk),
             ref(stage.session._line),
+            ref(stage.session._keypad),
         ]
         del stage.session
 
-        assert [one() for one in kept] == [None, None, None]
+        assert [one() for one in kept] == [None] * 4

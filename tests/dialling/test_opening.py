@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.dialling.opening import call_info, first_message, opening_of, vatel_agent_id
-from gateway.records import CallInfo, Opening
+from gateway.api.agents import NewAgent
+from gateway.dialling.opening import call_info, dtmf_rules, first_message, opening_of, vatel_agent_id
+from gateway.records import CallInfo, DtmfRule, Opening
 from gateway.storage.rows import Task
 from tests.dialling.exchange import ACCOUNT, CONFIG, TALKER
 from tests.dialling.test_outcomes import row
@@ -36,6 +37,7 @@ def test_inbound_call_has_its_agents_texts() -> None:
         gateway_agent_id=DESK.id,
         record=True,
         opening=Opening(None, "Help {{customer_name}}.", "Hello {{ customer_name }}!"),
+        dtmf_rules={"0": DtmfRule("hangup", 2.0)},
     )
 
 
@@ -54,6 +56,31 @@ def test_call_without_an_agent_of_ours() -> None:
 
     assert info is not None
     assert (info.agent_id, info.gateway_agent_id, info.record, info.opening) == (TALKER, "", False, Opening())
+    assert info.dtmf_rules == {}
+
+
+def test_dtmf_rules_are_those_that_the_api_takes() -> None:
+    """Each action with what it needs; the digits' secrets are in no repr."""
+    given = {
+        "0": {"action": "hangup"},
+        "*9": {"action": "ignore", "inter_digit_timeout_ms": 500},
+        "1": {"action": "transfer", "number": "+4930999"},
+        "2": {"action": "webhook", "url": "https://example.com/keys"},
+    }
+    wanted = NewAgent.model_validate({"name": "Desk", "system_prompt": "Be kind.", "dtmf_rules": given})
+    desk = replace(DESK, dtmf_rules=wanted.model_dump()["dtmf_rules"])
+
+    assert dtmf_rules(desk) == {
+        "0": DtmfRule("hangup", 2.0),
+        "*9": DtmfRule("ignore", 0.5),
+        "1": DtmfRule("transfer", 2.0, number="+4930999"),
+        "2": DtmfRule("webhook", 2.0, url="https://example.com/keys"),
+    }
+    info = call_info(row(call_sid=SID), ACCOUNT, desk, errand(), CONFIG)
+    assert info is not None
+    assert info.dtmf_rules == dtmf_rules(desk)
+    assert "example.com" not in repr(info)
+    assert "4930999" not in repr(dtmf_rules(desk))
 
 
 def test_nobody_to_talk_means_no_call() -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.ledger import finishing
+from gateway.ledger import finishing, steady
 from gateway.storage import reports
 from gateway.storage.database import Database
 from tests.ledger.bookkeeping import ENDED, Office, Outage, call_info, until
@@ -79,7 +79,7 @@ async def test_database_that_is_away_delays_the_row(
     database: Database, acme: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A recording that is finished during an outage is booked when the database is back."""
-    monkeypatch.setattr(finishing, "_RETRY_S", 0.02)
+    monkeypatch.setattr(steady, "_ASK_AGAIN_S", 0.02)
     outage = Outage(database)
     async with recording(outage, tmp_path) as office:
         call = await ring(office, acme)

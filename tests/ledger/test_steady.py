@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import structlog
 
+from gateway.errors import StorageError
 from gateway.ledger import steady
 from tests.virtual_time import on_virtual_time
 
@@ -56,3 +57,27 @@ async def test_cancellation_is_no_bug() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await working
+
+
+@on_virtual_time
+async def test_database_that_is_away_is_asked_again() -> None:
+    """Every second, until it takes what it is given."""
+    asked: list[float] = []
+
+    async def write() -> None:
+        asked.append(asyncio.get_running_loop().time())
+        if len(asked) < 3:
+            raise StorageError("away", reason="unavailable")
+
+    assert await steady.insist(write) is None
+    assert [later - earlier for earlier, later in pairwise(asked)] == [1.0] * 2
+
+
+async def test_database_that_refuses_for_good_is_asked_once() -> None:
+    """Who insists learns why."""
+    refusal = StorageError("no such row", reason="conflict")
+
+    async def write() -> None:
+        raise refusal
+
+    assert await steady.insist(write) is refusal

@@ -347,3 +347,14 @@ async def test_who_is_cancelled_again_and_again_leaves_no_connection_open(
             await asyncio.sleep(0)
     await database.close()
     gc.collect()
+
+
+async def test_whoever_fills_the_outbox_tells_the_same(database: Database) -> None:
+    """By the connections of live calls or the others: all who want to know are told."""
+    told: list[str] = []
+    database.when_outbox_fills(lambda: told.append("one"))
+    database.for_calls.when_outbox_fills(lambda: told.append("two"))
+    database.outbox_filled()
+    database.for_calls.outbox_filled()
+
+    assert told == ["one", "two"] * 2

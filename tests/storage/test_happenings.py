@@ -10,6 +10,7 @@ from gateway.records import (
     AgentJoined,
     AgentResponded,
     CallEnded,
+    DtmfRuleRan,
     Happening,
     Interrupted,
     KeyPressed,
@@ -19,7 +20,7 @@ from gateway.records import (
     ToolRun,
     TranscriptEntry,
 )
-from gateway.storage.happenings import KINDS, event_of
+from gateway.storage.happenings import KINDS, event_of, masked
 from tests.tenants import HUNG_UP, LOST
 
 EVERY: list[Happening] = [
@@ -31,6 +32,7 @@ EVERY: list[Happening] = [
     AgentResponded(3.5, 640),
     StateChanged(0.1, "talking"),
     KeyPressed(4.0, "7"),
+    DtmfRuleRan(4.5, "**", "transfer", "error", "transfer_busy"),
     StreamLost(5.0, LOST, {"frames": 2}),
     CallEnded(6.0, HUNG_UP, {"frames": 3}),
 ]
@@ -70,3 +72,12 @@ def test_read_only_arguments_are_stored_too() -> None:
 def test_key_is_masked() -> None:
     """That a key was pressed is stored, which one is not."""
     assert event_of(KeyPressed(4.0, "7")) == ("key", {"at_s": 4.0, "digit": "*"})
+
+
+def test_digits_of_a_rule_are_masked() -> None:
+    """How many there were is stored, with what the rule did."""
+    assert event_of(DtmfRuleRan(4.0, "*97", "webhook", "ok")) == (
+        "dtmf_rule",
+        {"at_s": 4.0, "digits": "***", "action": "webhook", "status": "ok", "detail": ""},
+    )
+    assert masked("0123456789#") == "*" * 11

@@ -5,11 +5,13 @@ from collections import Counter
 
 from gateway.storage.calls import Calls
 from gateway.storage.database import Database
-from gateway.storage.outbox import Outbox
+from gateway.storage.erasure import erase_call
+from gateway.storage.outbox import DialledDigits, Outbox
 from gateway.storage.rows import DeliveryAttempt, OutboxEvent
 from tests.tenants import HUNG_UP, Tenant, after, an_id
 
 HOOK = "https://example.com/hook"
+KEYS = "https://example.com/keys"
 
 
 def attempt(event: OutboxEvent, status: int | None = 200, error: str = "") -> DeliveryAttempt:
@@ -149,3 +151,105 @@ async def test_list_narrows_and_is_the_organizations(acme: Tenant, rival: Tenant
     assert (await outbox.list_page(acme.id, 10, 0, state="dead")).total == 0
     assert (await outbox.list_page(rival.id, 10, 0)).total == 0
     assert await outbox.find(rival.id, event.id) is None
+
+
+# --- what callers dial
+
+
+def dialled(call_id: str, digits: str, at_s: float = 5, url: str = KEYS) -> DialledDigits:
+    """Return digits to be told."""
+    return DialledDigits(id=an_id(), call_id=call_id, url=url, digits=digits, at=after(at_s))
+
+
+def digits_of(events: list[OutboxEvent]) -> list[str]:
+    """Return what was dialled by events, or what else they are."""
+    return [event.body["data"].get("digits", event.event_type) for event in events]
+
+
+async def test_digits_are_an_event_of_the_call(acme: Tenant) -> None:
+    """With the call, its task and its agent; said twice, it is there once; nobody knows them by its repr."""
+    outbox = Outbox(acme.database)
+    task, call = await acme.executed()
+    told = dialled(call.id, "97*")
+    await outbox.add_digits(told)
+    await outbox.add_digits(told)
+    [event] = await outbox.claim_due("n1", after(5))
+
+    assert (event.id, event.url, event.call_id, event.task_id) == (told.id, KEYS, call.id, None)
+    assert (event.event_type, event.state, event.created_at) == ("dtmf_received", "pending", after(5))
+    assert event.body == {
+        "event_type": "dtmf_received",
+        "task_id": task.id,
+        "call_id": call.id,
+        "status": "initiated",
+        "data": {"agent_id": acme.agent.id, "digits": "97*"},
+    }
+    assert "97*" not in repr((told, event))
+
+
+async def test_digits_come_in_order_and_before_the_end_at_one_url(acme: Tenant) -> None:
+    """A task's own webhook hears of the start, of each of the digits, and of the end, one after the other."""
+    outbox = Outbox(acme.database)
+    _, call = await acme.executed(webhook_url=KEYS)
+    await Calls(acme.database).start(call.id, after(1))
+    await outbox.add_digits(dialled(call.id, "1"))
+    await outbox.add_digits(dialled(call.id, "2"))
+    await Calls(acme.database).end(call.id, HUNG_UP, after(9))
+    heard: list[OutboxEvent] = []
+    while claimed := await outbox.claim_due("n1", after(10)):
+        [event] = claimed
+        heard.append(event)
+        await outbox.record_attempt(attempt(event), "delivered", after(10))
+
+    assert digits_of(heard) == ["call_started", "1", "2", "call_completed"]
+
+
+async def test_urls_do_not_hold_each_other_up(acme: Tenant) -> None:
+    """A rule's receiver that is away keeps nothing from the task's, nor the other way round."""
+    outbox = Outbox(acme.database)
+    _, call = await acme.executed(webhook_url=HOOK)
+    await outbox.add_digits(dialled(call.id, "1"))
+    await Calls(acme.database).start(call.id, after(6))
+    await outbox.add_digits(dialled(call.id, "2", url=f"{KEYS}/other"))
+    first = await outbox.claim_due("n1", after(10))
+
+    assert sorted(digits_of(first)) == ["1", "2", "call_started"]
+
+
+async def test_gone_receiver_of_digits_takes_no_webhook_of_the_task_with_it(acme: Tenant) -> None:
+    """What it said is about its own event."""
+    outbox = Outbox(acme.database)
+    task, call = await acme.executed(webhook_url=HOOK)
+    await outbox.add_digits(dialled(call.id, "1"))
+    await outbox.disable(task.id)
+
+    assert digits_of(await outbox.claim_due("n1", after(10))) == ["1"]
+
+
+async def test_digits_of_a_call_that_is_erased_or_unknown_are_dropped(acme: Tenant) -> None:
+    """Nothing of them is kept; of those that were there before, nothing stays."""
+    outbox = Outbox(acme.database)
+    _, call = await acme.executed()
+    await outbox.add_digits(dialled(call.id, "1"))
+    await Calls(acme.database).end(call.id, HUNG_UP, after(6))
+    await erase_call(acme.database, acme.id, call.id, after(7))
+    await outbox.add_digits(dialled(call.id, "2"))
+    await outbox.add_digits(dialled(an_id(), "3"))
+
+    assert [event.body["data"] for event in (await outbox.list_page(acme.id, 10, 0)).items] == [{}]
+
+
+async def test_who_delivers_is_told_of_what_is_due(acme: Tenant) -> None:
+    """Of digits, and of what is to be sent once more; not of what is not there."""
+    told: list[str] = []
+    acme.database.when_outbox_fills(lambda: told.append("filled"))
+    outbox = Outbox(acme.database)
+    _, call = await acme.executed()
+    digits = dialled(call.id, "1")
+    await outbox.add_digits(digits)
+    assert len(told) == 1
+    await outbox.redeliver(acme.id, digits.id, after(9))
+    assert len(told) == 2
+    await outbox.redeliver(acme.id, an_id(), after(9))
+    await outbox.add_digits(dialled(an_id(), "1"))
+    assert len(told) == 2
