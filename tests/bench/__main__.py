@@ -46,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     full.add_argument("--ramp", action="store_true", help="add calls until the core has enough")
     reading = commands.add_parser("api", parents=[load], help="calls beside readers of the API")
     reading.add_argument("--rate", type=float, default=50.0, help="reads a second")
+    reading.add_argument("--pinned", action="store_true", help="the gateway has one core and no more")
     watched = commands.add_parser("watchers", parents=[load], help="calls of which one is watched by many")
     watched.add_argument("--watchers", type=int, default=500)
     commands.add_parser("parts", help="each part of the audio chains alone")
@@ -100,7 +101,7 @@ def main() -> None:
         case "calls":
             _run(calls.steady(chosen.resampler, chosen.mix, chosen.calls, chosen.seconds, say))
         case "api":
-            _run(api.readers(*_load(chosen), chosen.rate, say))
+            _run(api.readers(*_load(chosen), chosen.rate, say, pinned=chosen.pinned))
         case "watchers":
             _run(api.watchers(*_load(chosen), chosen.watchers, say))
         case "parts" | "resamplers":

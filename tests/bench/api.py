@@ -100,9 +100,18 @@ class Watcher(Peer):
         self.told += 1
 
 
-async def readers(kind: Kind, mix: Mix, calls: int, seconds: float, rate: float, say: Say) -> bool:
-    """Hold a number of calls and read the API beside them; tell how soon it answers and how late audio is."""
+async def readers(
+    kind: Kind, mix: Mix, calls: int, seconds: float, rate: float, say: Say, *, pinned: bool
+) -> bool:
+    """Hold a number of calls and read the API beside them; tell how soon it answers and how late audio is.
+
+    Args:
+        rate: reads a second.
+        pinned: whether the gateway's one core has to do for the threads of its database too.
+    """
     async with benching(kind, mix) as bench, _office(bench) as http:
+        if not pinned:
+            bench.gateway.unpin()
         say(f"resampler {kind}, mix {mix}, {calls} calls, {rate:g} reads a second")
         await _window(bench, calls, seconds, "without readers", say)
         await asyncio.sleep(_STORED_S)

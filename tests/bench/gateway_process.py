@@ -124,6 +124,11 @@ class GatewayProcess:
                 self._process.kill()
                 self._process.wait()
 
+    def unpin(self) -> None:
+        """Let its threads, which work for the database, use the generator's core as well."""
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {GATEWAY_CORE, LOAD_CORE})
+
     def api_key(self) -> str:
         """Return the API key that it made at its first start: the last word of what it told."""
         return Path(self._told.name).read_text().split()[-1]

@@ -25,7 +25,7 @@ from gateway.audio.resample import Kind
 from gateway.vatel.messages import ToolCall, dump_server
 from tests.bench.agent import AgentPeer
 from tests.bench.calls import Bench, Row, Say
-from tests.bench.gateway_process import GATEWAY_CORE, LOAD_CORE, GatewayProcess, free_port
+from tests.bench.gateway_process import GatewayProcess, free_port
 from tests.bench.histogram import Histogram
 from tests.bench.load import Load, loading
 from tests.bench.mix import Mix
@@ -182,14 +182,9 @@ async def tooled(kind: Kind, mix: Mix) -> AsyncIterator[tuple[ToolLoad, Bench]]:
             endpoint = await loop.create_server(lambda: Endpoint(load), "127.0.0.1", tools_port, backlog=1024)
             settings = {"GATEWAY_TOOLS__FILE": str(tools)}
             with GatewayProcess(port, kind, settings=settings) as gateway:
-                _unpin(gateway.pid)
+                gateway.unpin()
                 yield load, Bench(load, gateway, gateway.usage())
             endpoint.close()
-
-
-def _unpin(pid: int) -> None:
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), {GATEWAY_CORE, LOAD_CORE})
 
 
 async def _place_calls(load: ToolLoad, host: str, calls: int) -> None:
