@@ -1,6 +1,10 @@
 """What calls are told as."""
 
-from gateway.api.call_models import connection_info, entries_told
+import pytest
+
+from gateway.api.call_models import connection_info, entries_told, recording_told
+from gateway.storage.rows import Recording
+from tests.tenants import NOW
 
 
 def test_connection_is_described_as_the_contract_says() -> None:
@@ -46,3 +50,30 @@ def test_entries_of_both_origins_are_told_alike() -> None:
     }
     assert (told[1].index, told[1].role, told[1].text, told[1].final) == (1, "caller", "hm", True)
     assert (told[1].offset_s, told[1].heard_ms, told[1].cut) == (None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [("ready", "available"), ("empty", "empty"), ("open", "processing"), ("waiting", "processing")],
+)
+def test_recording_says_whether_it_can_be_played(stored: str, told: str) -> None:
+    """What is not made yet is being made, whatever it waits for."""
+    row = Recording(
+        call_id="c",
+        organization_id="o",
+        state=stored,
+        location=None,
+        size_bytes=0,
+        duration_ms=1_500,
+        truncated="full",
+        created_at=NOW,
+        finished_at=None,
+        expires_at=None,
+    )
+
+    assert recording_told(row) == {"state": told, "duration_ms": 1_500, "truncated": "full"}
+
+
+def test_call_without_a_recording_says_so() -> None:
+    """There is no row of what was never recorded."""
+    assert recording_told(None) == {"state": "none", "duration_ms": 0, "truncated": None}
