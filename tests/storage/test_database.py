@@ -308,9 +308,8 @@ def test_server_for_tests_leaves_nothing() -> None:
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("turns", range(12))
-async def test_who_is_cancelled_leaves_no_connection_open(database: Database, turns: int) -> None:
-    """Whenever a transaction is cancelled, its connection is given back, and the next one finds its turn."""
+async def begun(database: Database, turns: int) -> asyncio.Task[None]:
+    """Return a transaction that has been under way for so many turns of the loop."""
 
     async def work() -> None:
         async with database.writing() as connection:
@@ -319,6 +318,13 @@ async def test_who_is_cancelled_leaves_no_connection_open(database: Database, tu
     task = asyncio.get_running_loop().create_task(work())
     for _ in range(turns):
         await asyncio.sleep(0)
+    return task
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_who_is_cancelled_leaves_no_connection_open(database: Database, turns: int) -> None:
+    """Whenever a transaction is cancelled, its connection is given back, and the next one finds its turn."""
+    task = await begun(database, turns)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -333,14 +339,7 @@ async def test_who_is_cancelled_again_and_again_leaves_no_connection_open(
 ) -> None:
     """Nor when it is cancelled in every turn of the loop, and all is closed right after."""
     database = Database.open(database_url)
-
-    async def work() -> None:
-        async with database.writing() as connection:
-            await connection.execute(sa.select(1))
-
-    task = asyncio.get_running_loop().create_task(work())
-    for _ in range(turns):
-        await asyncio.sleep(0)
+    task = await begun(database, turns)
     async with asyncio.timeout(5):
         while not task.done():
             task.cancel()
