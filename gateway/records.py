@@ -11,6 +11,8 @@ from typing import Literal
 
 Role = Literal["caller", "agent"]
 DtmfAction = Literal["hangup", "transfer", "webhook", "ignore"]
+INTER_DIGIT_TIMEOUT_MS = 2_000
+"""How long a digit of a DTMF rule may take after the one before, where the rule does not say."""
 
 
 class Result(StrEnum):

@@ -27,6 +27,7 @@ from gateway.api.fields import (
 )
 from gateway.api.operations import Ask, expose
 from gateway.errors import StorageError
+from gateway.records import INTER_DIGIT_TIMEOUT_MS
 from gateway.storage.agents import Agents, Numbers
 from gateway.storage.database import Database
 from gateway.storage.queries import new_id
@@ -40,14 +41,14 @@ class HangUpRule(Given):
     """End the call, with a goodbye."""
 
     action: Literal["hangup"]
-    inter_digit_timeout_ms: GapMs = 2_000
+    inter_digit_timeout_ms: GapMs = INTER_DIGIT_TIMEOUT_MS
 
 
 class IgnoreRule(Given):
     """Swallow the digits: nobody is told of them."""
 
     action: Literal["ignore"]
-    inter_digit_timeout_ms: GapMs = 2_000
+    inter_digit_timeout_ms: GapMs = INTER_DIGIT_TIMEOUT_MS
 
 
 class TransferRule(Given):
@@ -55,7 +56,7 @@ class TransferRule(Given):
 
     action: Literal["transfer"]
     number: PhoneNumber
-    inter_digit_timeout_ms: GapMs = 2_000
+    inter_digit_timeout_ms: GapMs = INTER_DIGIT_TIMEOUT_MS
 
 
 class WebhookRule(Given):
@@ -63,7 +64,7 @@ class WebhookRule(Given):
 
     action: Literal["webhook"]
     url: WebhookUrl
-    inter_digit_timeout_ms: GapMs = 2_000
+    inter_digit_timeout_ms: GapMs = INTER_DIGIT_TIMEOUT_MS
 
 
 DtmfRule = Annotated[HangUpRule | IgnoreRule | TransferRule | WebhookRule, Field(discriminator="action")]

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.dialling.config import DialConfig
-from gateway.records import CallInfo, DtmfRule, Opening
+from gateway.records import INTER_DIGIT_TIMEOUT_MS, CallInfo, DtmfRule, Opening
 from gateway.storage.rows import Agent, Call, Task
-
-_INTER_DIGIT_TIMEOUT_MS = 2_000  # the API's default, for a rule that was stored without
 
 
 def vatel_agent_id(agent: Agent | None, config: DialConfig) -> str | None:
@@ -65,7 +63,7 @@ def dtmf_rules(agent: Agent) -> dict[str, DtmfRule]:
 def _rule(told: Mapping[str, Any]) -> DtmfRule:
     return DtmfRule(
         told["action"],
-        told.get("inter_digit_timeout_ms", _INTER_DIGIT_TIMEOUT_MS) / 1000,
+        told.get("inter_digit_timeout_ms", INTER_DIGIT_TIMEOUT_MS) / 1000,
         number=told.get("number", ""),
         url=told.get("url", ""),
     )
