@@ -113,9 +113,10 @@ class Database:
         Raises:
             StorageError: whatever the driver says, in our words.
         """
-        with _mapped():
+        with _mapped() as leaving:
             async with _connected(self._reader) as connection:
-                yield connection
+                with leaving:
+                    yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -127,9 +128,10 @@ class Database:
         Raises:
             StorageError: likewise.
         """
-        with _mapped():
+        with _mapped() as leaving:
             async with self._my_turn(), _connected(self._writer) as connection, connection.begin():
-                yield connection
+                with leaving:
+                    yield connection
 
     @asynccontextmanager
     async def _my_turn(self) -> AsyncIterator[None]:
@@ -179,12 +181,12 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     Cancelled half-way, a driver would leave a connection open that nobody knows of.
     """
     making, cancelled = await _to_its_end(_connect(engine))
-    if cancelled is not None and making.exception() is not None:
+    if cancelled is not None:
+        if making.exception() is None:
+            await _to_its_end(making.result().close())
         raise cancelled
     connection = making.result()
     try:
-        if cancelled is not None:
-            raise cancelled
         yield connection
     finally:
         closing, cancelled = await _to_its_end(connection.close())
@@ -278,9 +280,39 @@ def _postgresql(url: URL, size: int, *, patient: bool) -> AsyncEngine:
     )
 
 
+class _Leaving:
+    """Notes that a block was cancelled. Entered innermost; lives as long as its transaction."""
+
+    def __init__(self) -> None:
+        self.cancelled: asyncio.CancelledError | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self.cancelled = error
+
+
 @contextmanager
-def _mapped() -> Iterator[None]:
-    """Turn what the drivers raise into StorageError; their own texts quote values, ours never do."""
+def _mapped() -> Iterator[_Leaving]:
+    """Turn what the drivers raise into StorageError; their own texts quote values, ours never do.
+
+    Whoever is cancelled stays cancelled: a database that cannot even roll back then would else be taken for
+    one to be asked again, by somebody who was to stop.
+    """
+    leaving = _Leaving()
+    try:
+        with _translated():
+            yield leaving
+    except StorageError:
+        if leaving.cancelled is not None:
+            raise leaving.cancelled from None
+        raise
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
     try:
         yield
     except sa.exc.TimeoutError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import StorageError
 from gateway.storage import database as module
@@ -346,6 +347,32 @@ async def test_who_is_cancelled_again_and_again_leaves_no_connection_open(
             await asyncio.sleep(0)
     await database.close()
     gc.collect()
+
+
+@pytest.mark.parametrize("kind", ["reading", "writing"])
+async def test_who_is_cancelled_stays_so_though_the_database_cannot_roll_back(
+    database: Database, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure on the way out is no reason for who was to stop to try again."""
+
+    async def away(self: AsyncConnection) -> None:
+        await close(self)
+        raise TimeoutError
+
+    async def work() -> None:
+        async with getattr(database, kind)() as connection:
+            await connection.execute(sa.select(1))
+            inside.set()
+            await asyncio.sleep(60)
+
+    close, inside = AsyncConnection.close, asyncio.Event()
+    monkeypatch.setattr(AsyncConnection, "close", away)
+    task = asyncio.get_running_loop().create_task(work())
+    await inside.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_whoever_fills_the_outbox_tells_the_same(database: Database) -> None:
