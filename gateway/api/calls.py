@@ -64,19 +64,18 @@ class CallsApi:
     @expose("GET", "/calls/{call_id}", CallDetail)
     async def get_call(self, ask: Ask) -> CallDetail:
         """Get a call with its transcript and report."""
-        call = await find_call(self._calls, ask)
-        events, kept = await self._known(call)
+        call, events, kept = await self._known(ask)
         return CallDetail(
             **CallTold.model_validate(call).__dict__,
-            transcript=_transcript(events, kept),
+            transcript=_transcript(events, _platform(kept)),
             report=ReportTold.model_validate(_report(call, events, kept)),
         )
 
     @expose("GET", "/calls/{call_id}/transcript", TranscriptTold)
     async def get_transcript(self, ask: Ask) -> Mapping[str, Any]:
         """Get the stored transcript of a call."""
-        call = await find_call(self._calls, ask)
-        return {"call_id": call.id, "transcript": _transcript(*await self._known(call))}
+        call, events, kept = await self._known(ask)
+        return {"call_id": call.id, "transcript": _transcript(events, _platform(kept))}
 
     @expose("POST", "/calls/{call_id}/transcript", TranscriptRefreshed)
     async def refresh_transcript(self, ask: Ask) -> Mapping[str, Any]:
@@ -96,7 +95,7 @@ class CallsApi:
             raise wrong_state("The call was erased.", "erased")
         return {
             "call_id": call.id,
-            "transcript": _transcript(*await self._known(call)),
+            "transcript": _transcript(events, platform),
             "extracted_data": platform.get("extracted_data") or {},
             "report": report,
         }
@@ -104,8 +103,7 @@ class CallsApi:
     @expose("GET", "/calls/{call_id}/report", ReportTold)
     async def get_report(self, ask: Ask) -> Mapping[str, Any]:
         """Get a call's report, made on the fly where none is stored."""
-        call = await find_call(self._calls, ask)
-        return _report(call, *await self._known(call))
+        return _report(*await self._known(ask))
 
     @expose("GET", "/calls/{call_id}/events", Listing[EventTold], query=PageQuery)
     async def list_events(self, ask: Ask) -> Mapping[str, Any]:
@@ -114,21 +112,26 @@ class CallsApi:
         page = await self._events.list_page(call.organization_id, call.id, query.limit, query.offset)
         return listing(page, query)
 
-    async def _known(self, call: Call) -> tuple[list[CallEvent], StoredReport | None]:
-        """Return what happened in a call, and what was stored of it afterwards."""
-        events = await self._events.list_all(call.organization_id, call.id)
-        return events, await self._reports.find(call.organization_id, call.id)
+    async def _known(self, ask: Ask) -> tuple[Call, list[CallEvent], StoredReport | None]:
+        """Return the call that a path names, what happened in it, and what was stored of it afterwards."""
+        found = await self._reports.find(ask.organization_id, ask.id("call_id"))
+        if found is None:
+            raise not_found("call")
+        call, kept = found
+        return call, await self._events.list_all(call.organization_id, call.id), kept
 
 
-def _transcript(events: list[CallEvent], kept: StoredReport | None) -> list[EntryTold]:
+def _platform(kept: StoredReport | None) -> Mapping[str, Any]:
+    """Return the platform's record, empty while there is none."""
+    return {} if kept is None else kept.platform or {}
+
+
+def _transcript(events: list[CallEvent], platform: Mapping[str, Any]) -> list[EntryTold]:
     """Return what we heard; where we heard nothing, what the platform's record says."""
-    entries = transcript_of(events)
-    if not entries and kept is not None and kept.platform is not None:
-        entries = kept.platform.get("transcript") or []
-    return entries_told(entries)
+    return entries_told(transcript_of(events) or platform.get("transcript") or [])
 
 
 def _report(call: Call, events: list[CallEvent], kept: StoredReport | None) -> dict[str, Any]:
     if kept is not None and kept.report is not None and not call.live:
         return kept.report
-    return report_of(call, events, kept.platform if kept else None)
+    return report_of(call, events, _platform(kept))

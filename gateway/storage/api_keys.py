@@ -11,6 +11,8 @@ from gateway.storage.rows import AccessToken, ApiKey, Page
 
 _keys = schema.api_keys
 _tokens = schema.access_tokens
+# Built once: it is asked for with every request.
+_BY_PUBLIC_ID = sa.select(_keys).where(_keys.c.public_id == sa.bindparam("public_id"))
 
 
 class ApiKeys:
@@ -26,9 +28,8 @@ class ApiKeys:
 
     async def find_by_public_id(self, public_id: str) -> ApiKey | None:
         """Return the key with that public id, revoked or not."""
-        statement = sa.select(_keys).where(_keys.c.public_id == public_id)
         async with self._database.reading() as connection:
-            return await fetch_one(connection, ApiKey, statement)
+            return await fetch_one(connection, ApiKey, _BY_PUBLIC_ID, public_id=public_id)
 
     async def find(self, organization_id: str, key_id: str) -> ApiKey | None:
         """Return one of an organization."""

@@ -8,11 +8,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.errors import StorageError
 from gateway.storage import schema
 from gateway.storage.database import Database
-from gateway.storage.queries import fetch_all, values_of
+from gateway.storage.queries import fetch_all, fetch_page, values_of
 from gateway.storage.rows import CallEvent, Page
 
 _events = schema.call_events
 _calls = schema.calls
+# Statements that are run all the time are built once.
+_BEHIND = (
+    sa.select(_events)
+    .where(
+        _events.c.call_id == sa.bindparam("call_id"),
+        _events.c.organization_id == sa.bindparam("organization_id"),
+        _events.c.seq > sa.bindparam("after"),
+    )
+    .order_by(_events.c.seq)
+)
+_HOLDERS = (
+    sa.select(_calls.c.id, _calls.c.organization_id, _calls.c.fence, _calls.c.erased_at)
+    .where(_calls.c.id.in_(sa.bindparam("call_ids", expanding=True)))
+    .order_by(_calls.c.id)
+    .with_for_update(read=True)  # so that an erasure is either seen here or sees what is written here
+)
 
 
 class CallEvents:
@@ -20,6 +36,7 @@ class CallEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._insert = database.insert(_events).on_conflict_do_nothing(index_elements=["call_id", "seq"])
 
     async def append(self, events: Sequence[CallEvent], fence: int | None = None) -> None:
         """Store events of one call, in one transaction. Those stored already are left as they are.
@@ -41,9 +58,7 @@ class CallEvents:
         """
         fences = {events[0].call_id: fence for events, fence in batches}
         async with self._database.writing() as connection:
-            # Locked, so that an erasure is either seen here or sees what is written here.
-            holders = sa.select(_calls).where(_calls.c.id.in_(fences)).order_by(_calls.c.id)
-            found = (await connection.execute(holders.with_for_update(read=True))).mappings()
+            found = (await connection.execute(_HOLDERS, {"call_ids": list(fences)})).mappings()
             owners = {
                 row["id"]: row["organization_id"]
                 for row in found
@@ -56,10 +71,7 @@ class CallEvents:
                 if event.call_id in owners
             ]
             if rows:
-                statement = self._database.insert(_events).on_conflict_do_nothing(
-                    index_elements=["call_id", "seq"]
-                )
-                await connection.execute(statement, rows)
+                await connection.execute(self._insert, rows)
         return set(fences) - set(owners)
 
     async def last_seq(self, call_id: str) -> int:
@@ -78,24 +90,14 @@ class CallEvents:
     async def list_page(self, organization_id: str, call_id: str, limit: int, offset: int) -> Page[CallEvent]:
         """Return a part of a call's events, oldest first."""
         mine = [_events.c.organization_id == organization_id, _events.c.call_id == call_id]
-        part = sa.select(_events).where(*mine).order_by(_events.c.seq).limit(limit).offset(offset)
         async with self._database.reading() as connection:
-            count = sa.select(sa.func.count()).select_from(_events).where(*mine)
-            total = int((await connection.execute(count)).scalar_one())
-            return Page(tuple(await fetch_all(connection, CallEvent, part)), total)
+            return await fetch_page(connection, CallEvent, _events, mine, limit, offset, [_events.c.seq])
 
 
 async def events_of(
     connection: AsyncConnection, call_id: str, organization_id: str, after: int = 0
 ) -> list[CallEvent]:
     """Return a call's events in order, within a transaction."""
-    statement = (
-        sa.select(_events)
-        .where(
-            _events.c.call_id == call_id,
-            _events.c.organization_id == organization_id,
-            _events.c.seq > after,
-        )
-        .order_by(_events.c.seq)
+    return await fetch_all(
+        connection, CallEvent, _BEHIND, call_id=call_id, organization_id=organization_id, after=after
     )
-    return await fetch_all(connection, CallEvent, statement)

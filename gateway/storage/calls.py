@@ -23,6 +23,9 @@ from gateway.storage.transcript import excerpt, transcript_of
 
 _table = schema.calls
 _tasks = schema.tasks
+_ONE = sa.select(_table).where(
+    _table.c.organization_id == sa.bindparam("organization_id"), _table.c.id == sa.bindparam("call_id")
+)
 _FINAL_RANK = 4
 
 Step = Literal["asked_at", "ringing_at", "answered_at", "agent_joined_at", "stop_asked_at"]
@@ -90,11 +93,8 @@ class Calls:
 
     async def find(self, organization_id: str, call_id: str) -> Call | None:
         """Return one of an organization."""
-        statement = sa.select(_table).where(
-            _table.c.organization_id == organization_id, _table.c.id == call_id
-        )
         async with self._database.reading() as connection:
-            return await fetch_one(connection, Call, statement)
+            return await fetch_one(connection, Call, _ONE, organization_id=organization_id, call_id=call_id)
 
     async def find_by_id(self, call_id: str) -> Call | None:
         """Return one by its id alone, whoever's it is: for Twilio's signed requests."""

@@ -15,11 +15,14 @@ from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from pydantic_core import from_json
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.errors import StorageError
+from gateway.storage import sqlite
 from gateway.storage.columns import dump_json
 
 T = TypeVar("T")
@@ -108,7 +111,9 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Read in one transaction; nothing but database work belongs into the block.
+        """Read: each statement sees what was committed before it.
+
+        Nothing but database work belongs into the block.
 
         Raises:
             StorageError: whatever the driver says, in our words.
@@ -155,7 +160,7 @@ class Database:
         """Return an insert that knows ``on_conflict_do_nothing`` and its like."""
         if self.kind == "sqlite":
             # The two dialects' inserts are alike in all that is used here, but share no class.
-            return cast(postgresql.Insert, sqlite.insert(table))
+            return cast(postgresql.Insert, sqlite_insert(table))
         return postgresql.insert(table)
 
     def when_outbox_fills(self, tell: Callable[[], None]) -> None:
@@ -178,21 +183,46 @@ class Database:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Hold a connection, which is made and given back whole even when whoever asks for it is cancelled.
 
-    Cancelled half-way, a driver would leave a connection open that nobody knows of.
+    Cancelled half-way, a driver would leave a connection open that nobody knows of. SQLite's are mostly there
+    already and given back as they are; then there is no half-way, and no turn of the loop is spent on it.
     """
+    connection = await (engine.connect() if _has_spare(engine) else _made(engine))
+    try:
+        yield connection
+    finally:
+        await (connection.close() if _is_idle(connection) else _closed(connection))
+
+
+def _has_spare(engine: AsyncEngine) -> bool:
+    """Tell whether a connection is had without waiting."""
+    return engine.dialect.name == "sqlite" and cast(sa.QueuePool, engine.pool).checkedin() > 0
+
+
+def _is_idle(connection: AsyncConnection) -> bool:
+    """Tell whether nothing is left to be done before a connection is given back."""
+    if connection.dialect.name != "sqlite" or connection.invalidated:
+        return False
+    return _driver(cast(sa.Connection, connection.sync_connection)).idle
+
+
+def _driver(connection: sa.Connection) -> sqlite.Connection:
+    return cast(sqlite.Connection, connection.connection.driver_connection)
+
+
+async def _made(engine: AsyncEngine) -> AsyncConnection:
     making, cancelled = await _to_its_end(_connect(engine))
     if cancelled is not None:
         if making.exception() is None:
             await _to_its_end(making.result().close())
         raise cancelled
-    connection = making.result()
-    try:
-        yield connection
-    finally:
-        closing, cancelled = await _to_its_end(connection.close())
-        if cancelled is not None:
-            raise cancelled
-        closing.result()
+    return making.result()
+
+
+async def _closed(connection: AsyncConnection) -> None:
+    closing, cancelled = await _to_its_end(connection.close())
+    if cancelled is not None:
+        raise cancelled
+    closing.result()
 
 
 async def _to_its_end(
@@ -231,30 +261,21 @@ def _parse(url: str) -> URL:
 def _sqlite(url: URL, size: int, *, write: bool = False) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        async_creator=lambda: sqlite.connect(Path(url.database or ""), STATEMENT_TIMEOUT_S),
         json_serializer=dump_json,
+        json_deserializer=from_json,
         hide_parameters=True,
         pool_size=size,
         max_overflow=0,
         pool_timeout=_WRITER_WAIT_S,
-        connect_args={"timeout": STATEMENT_TIMEOUT_S},
     )
 
-    @sa.event.listens_for(engine.sync_engine, "do_connect")
-    def _keep_private(*_: object) -> None:
-        # Transcripts and secrets are in it; SQLite gives its side files the same rights.
-        Path(url.database or "").touch(mode=0o600)
-
-    @sa.event.listens_for(engine.sync_engine, "connect")
-    def _set_up(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @sa.event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if write:
+        # Whoever only reads needs no transaction: each statement sees what was committed before it,
+        # as with PostgreSQL.
+        @sa.event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            _driver(connection).begin("BEGIN IMMEDIATE")
 
     return engine
 
@@ -271,6 +292,7 @@ def _postgresql(url: URL, size: int, *, patient: bool) -> AsyncEngine:
     return create_async_engine(
         url.set(query=query),
         json_serializer=dump_json,
+        json_deserializer=from_json,
         hide_parameters=True,
         pool_size=size,
         max_overflow=0,

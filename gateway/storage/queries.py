@@ -1,5 +1,6 @@
 """Run a statement on a connection and read its rows as values."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import uuid4
@@ -8,6 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.rows import Page, Row, read
+
+_TOTAL = "total_of_page"
 
 
 def new_id() -> str:
@@ -20,36 +23,43 @@ def values_of(row: Any) -> dict[str, Any]:
     return {one.name: getattr(row, one.name) for one in fields(row)}
 
 
-async def fetch_one(connection: AsyncConnection, kind: type[Row], statement: sa.Executable) -> Row | None:
+async def fetch_one(
+    connection: AsyncConnection, kind: type[Row], statement: sa.Executable, **parameters: Any
+) -> Row | None:
     """Return the one row of a statement, None when there is none."""
-    row = (await connection.execute(statement)).mappings().one_or_none()
+    row = (await connection.execute(statement, parameters)).mappings().one_or_none()
     return None if row is None else read(kind, row)
 
 
-async def fetch_all(connection: AsyncConnection, kind: type[Row], statement: sa.Executable) -> list[Row]:
+async def fetch_all(
+    connection: AsyncConnection, kind: type[Row], statement: sa.Executable, **parameters: Any
+) -> list[Row]:
     """Return every row of a statement."""
-    return [read(kind, row) for row in (await connection.execute(statement)).mappings()]
+    return [read(kind, row) for row in (await connection.execute(statement, parameters)).mappings()]
 
 
 async def fetch_page(
     connection: AsyncConnection,
     kind: type[Row],
     table: sa.Table,
-    conditions: list[sa.ColumnElement[bool]],
+    conditions: Sequence[sa.ColumnElement[bool]],
     limit: int,
     offset: int,
+    order: Sequence[sa.ColumnElement[Any]] = (),
 ) -> Page[Row]:
     """Return the rows that meet all conditions, newest first, and how many there are."""
     count = sa.select(sa.func.count()).select_from(table).where(*conditions)
-    total = int((await connection.execute(count)).scalar_one())
-    newest_first = (
-        sa.select(table)
+    part = (
+        sa.select(table, count.scalar_subquery().label(_TOTAL))
         .where(*conditions)
-        .order_by(table.c.created_at.desc(), table.c.id.desc())
+        .order_by(*(order or (table.c.created_at.desc(), table.c.id.desc())))
         .limit(limit)
         .offset(offset)
     )
-    return Page(tuple(await fetch_all(connection, kind, newest_first)), total)
+    rows = (await connection.execute(part)).mappings().all()
+    # Without a row, none can tell how many there are.
+    total = rows[0][_TOTAL] if rows else (await connection.execute(count)).scalar_one()
+    return Page(tuple(read(kind, row) for row in rows), int(total))
 
 
 async def changed(connection: AsyncConnection, statement: sa.Update | sa.Delete) -> int:

@@ -8,11 +8,19 @@ import sqlalchemy as sa
 from gateway.storage import schema
 from gateway.storage.database import Database
 from gateway.storage.queries import changed, fetch_all, fetch_one, values_of
-from gateway.storage.rows import Recording, StoredReport
+from gateway.storage.rows import Call, Recording, StoredReport, read
 
 _reports = schema.reports
 _recordings = schema.recordings
 _calls = schema.calls
+_PREFIX = "stored_"
+_WITH_CALL = (
+    sa.select(_calls, *(column.label(_PREFIX + column.name) for column in _reports.c))
+    .outerjoin(_reports, _reports.c.call_id == _calls.c.id)
+    .where(
+        _calls.c.organization_id == sa.bindparam("organization_id"), _calls.c.id == sa.bindparam("call_id")
+    )
+)
 
 
 class Reports:
@@ -56,13 +64,15 @@ class Reports:
             await connection.execute(insert.on_conflict_do_update(index_elements=["call_id"], set_=row))
             return True
 
-    async def find(self, organization_id: str, call_id: str) -> StoredReport | None:
-        """Return what is stored."""
-        statement = sa.select(_reports).where(
-            _reports.c.organization_id == organization_id, _reports.c.call_id == call_id
-        )
+    async def find(self, organization_id: str, call_id: str) -> tuple[Call, StoredReport | None] | None:
+        """Return a call with what is stored of it; None when there is no such call."""
+        named = {"organization_id": organization_id, "call_id": call_id}
         async with self._database.reading() as connection:
-            return await fetch_one(connection, StoredReport, statement)
+            row = (await connection.execute(_WITH_CALL, named)).mappings().one_or_none()
+        if row is None:
+            return None
+        kept = {name: row[_PREFIX + name] for name in _reports.c.keys()}  # noqa: SIM118  # columns, no dict
+        return read(Call, row), None if kept["call_id"] is None else read(StoredReport, kept)
 
 
 class Recordings:

@@ -6,6 +6,7 @@ Secrets, and what callers said or who they are, stay out of ``repr``.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -310,4 +311,9 @@ class SuppressedNumber:
 
 def read(kind: type[Row], row: Mapping[str, Any] | sa.RowMapping) -> Row:
     """Make a value of a table's row, leaving out the columns it has no field for."""
-    return kind(**{one.name: row[one.name] for one in fields(kind)})  # type: ignore[arg-type]  # dataclasses all
+    return kind(**{name: row[name] for name in _names(kind)})  # type: ignore[arg-type]  # dataclasses all
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))

@@ -14,7 +14,7 @@ from gateway.cluster.interface import Lease
 from gateway.errors import ClusterError, VatelApiError
 from gateway.storage.calls import Calls
 from gateway.storage.reports import Reports
-from gateway.storage.rows import Call
+from gateway.storage.rows import Call, StoredReport
 from gateway.vatel import models
 from gateway.vatel.rest import VatelClient
 from tests.tenants import HUNG_UP, NOW, Tenant, after
@@ -57,12 +57,19 @@ async def over(tenant: Tenant, session_id: str = "session") -> Call:
     return ended
 
 
+async def stored(acme: Tenant, call: Call) -> StoredReport | None:
+    """Return what is kept of a call."""
+    found = await Reports(acme.database).find(acme.id, call.id)
+    assert found is not None
+    return found[1]
+
+
 async def test_record_is_merged_into_the_report(acme: Tenant) -> None:
     """What the platform knows stands in the report, and the record itself is kept."""
     call, platform = await over(acme), Platform(RECORD)
     post_call = PostCall(acme.database, platform.fetch, LocalLeases("n"), Clock())
     fetched = await post_call.sweep()
-    kept = await Reports(acme.database).find(acme.id, call.id)
+    kept = await stored(acme, call)
 
     assert fetched == 1
     assert kept is not None
@@ -90,7 +97,7 @@ async def test_record_that_is_not_there_yet_is_asked_for_with_back_off(acme: Ten
         clock.now += timedelta(seconds=0.5)
 
     assert asked_at == [0.0, 1.0, 3.0, 7.0]
-    assert await Reports(acme.database).find(acme.id, call.id) is not None
+    assert await stored(acme, call) is not None
 
 
 async def test_record_that_never_comes_is_given_up(acme: Tenant) -> None:

@@ -5,7 +5,6 @@ import gc
 import signal
 import sqlite3
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -197,10 +196,6 @@ async def test_file_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as refused:
         await count(database)
     await database.close()
-    # aiosqlite lets its thread of a failed connection go without waiting for it.
-    for thread in threading.enumerate():
-        if "_connection_worker" in thread.name:
-            await asyncio.to_thread(thread.join, 5)
 
     assert refused.value.reason == "unavailable"
 

@@ -29,8 +29,11 @@ async def test_report_is_replaced_and_the_platforms_record_kept(acme: Tenant, ri
     reports, call = Reports(acme.database), await acme.finished()
     await reports.store(acme.id, call.id, after(1), report={"n": 1}, platform={"summary": "ok"})
     assert await reports.store(acme.id, call.id, after(2), report={"n": 2})
-    stored = await reports.find(acme.id, call.id)
+    found = await reports.find(acme.id, call.id)
 
+    assert found is not None
+    assert found[0].id == call.id
+    stored = found[1]
     assert stored is not None
     assert (stored.report, stored.platform) == ({"n": 2}, {"summary": "ok"})
     assert (stored.fetched_at, stored.updated_at) == (after(1), after(2))
@@ -44,7 +47,9 @@ async def test_no_report_for_what_is_not_there(acme: Tenant) -> None:
 
     assert not await reports.store(acme.id, call.id, NOW, report={})
     assert not await reports.store(acme.id, "absent", NOW, report={})
-    assert await reports.find(acme.id, call.id) is None
+    found = await reports.find(acme.id, call.id)
+    assert found is not None
+    assert (found[0].erased_at, found[1]) == (NOW, None)
 
 
 async def test_call_has_one_recording(acme: Tenant, rival: Tenant) -> None:
