@@ -25,7 +25,8 @@ from gateway.telemetry.log import get_logger
 log = get_logger(__name__)
 
 _HANDS = 4
-_TOGETHER = 10  # more would keep the loop from its audio for too long
+_TOGETHER = 25  # more would keep the loop from its audio for too long
+_APART_S = 0.04  # between two hands: on a busy node they come with several calls each, on any other at once
 _RETRY_S = 0.5
 ENDED = KINDS[CallEnded]
 _JOINED = KINDS[AgentJoined]
@@ -52,6 +53,8 @@ class Writer:
         self._live = events
         self._on_over = on_over
         self._turns: asyncio.Queue[Held] = asyncio.Queue()
+        self._taking = asyncio.Lock()
+        self._next_s = 0.0
         self.storing = True
 
     def ask(self, held: Held) -> None:
@@ -74,7 +77,7 @@ class Writer:
         each of them costs.
         """
         while True:
-            calls = await _next(self._turns, _TOGETHER if self.storing else 1)
+            calls = await self._next(_TOGETHER if self.storing else 1)
             for held in calls:
                 held.due = False
             ready = [held for held in calls if held.ready]
@@ -87,6 +90,17 @@ class Writer:
                 if not await safely(self._try(held)):
                     held.lose()  # a bug costs this call its books, and no other
                 self._let_go([held])
+
+    async def _next(self, most: int) -> list[Held]:
+        """Wait for somebody's turn, and take those who wait with them."""
+        loop = asyncio.get_running_loop()
+        async with self._taking:
+            await asyncio.sleep(self._next_s - loop.time())
+            calls = [await self._turns.get()]
+            while len(calls) < most and not self._turns.empty():
+                calls.append(self._turns.get_nowait())
+            self._next_s = loop.time() + _APART_S
+            return calls
 
     async def _try(self, held: Held) -> None:
         try:
@@ -229,14 +243,6 @@ def _trouble(held: Held, fault: StorageError, *, first: bool) -> bool:
     if first:
         log.warning("events_wait", call_id=held.call.call_id, reason=fault.reason)
     return False
-
-
-async def _next(turns: asyncio.Queue[Held], most: int) -> list[Held]:
-    """Wait for somebody's turn, and take those who wait with them."""
-    calls = [await turns.get()]
-    while len(calls) < most and not turns.empty():
-        calls.append(turns.get_nowait())
-    return calls
 
 
 def ending_in(event: CallEvent) -> Ending:

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.cluster.inprocess import InProcessCluster
 from gateway.errors import StorageError
+from gateway.ledger import writer as module
 from gateway.ledger.held import Held
 from gateway.ledger.page import Page
 from gateway.ledger.writer import Writer, ending_in
@@ -181,6 +182,18 @@ async def together(desk: Desk, acme: Tenant, count: int) -> list[Held]:
     return calls
 
 
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return of how many calls events are stored at once, as it comes."""
+    append, sizes = CallEvents.append_all, list[int]()
+
+    async def count(self: CallEvents, batches: list[tuple[list[CallEvent], int]]) -> set[str]:
+        sizes.append(len(batches))
+        return await append(self, batches)
+
+    monkeypatch.setattr(CallEvents, "append_all", count)
+    return sizes
+
+
 async def test_many_calls_are_written_together(database: Database, acme: Tenant) -> None:
     """Each has its own events and numbers, and its watchers are told."""
     desk = Desk(database)
@@ -267,26 +280,40 @@ async def test_calls_whose_turn_comes_at_once_share_a_transaction(
     database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many want to be stored at once, each waits for few transactions, and keeps its order."""
-    append, sizes = CallEvents.append_all, []
-
-    async def counted(self: CallEvents, batches: list[tuple[list[CallEvent], int]]) -> set[str]:
-        sizes.append(len(batches))
-        return await append(self, batches)
-
     desk = Desk(database)
-    calls = await together(desk, acme, 30)
-    monkeypatch.setattr(CallEvents, "append_all", counted)
+    calls = await together(desk, acme, 60)
+    sizes = counted(monkeypatch)
     for held in calls:
         desk.writer.ask(held)
     running = asyncio.get_running_loop().create_task(desk.writer.run())
     await until(lambda: not any(len(held.page) or held.writing for held in calls))
     running.cancel()
 
-    assert sizes == [10, 10, 10]
+    assert sizes == [25, 25, 10]
     for held in calls:
         stored = await CallEvents(database).list_all(acme.id, held.call.call_id)
         assert [event.seq for event in stored] == [1, 2]
         assert not held.due
+
+
+async def test_turns_that_come_close_together_share_a_transaction(
+    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is written at once, the others that come soon after it in one go."""
+    monkeypatch.setattr(module, "_APART_S", 0.3)
+    desk = Desk(database)
+    first, *others = await together(desk, acme, 8)
+    sizes = counted(monkeypatch)
+    running = asyncio.get_running_loop().create_task(desk.writer.run())
+    desk.writer.ask(first)
+    await until(lambda: not len(first.page))
+    for held in others:
+        desk.writer.ask(held)
+        await asyncio.sleep(0)
+    await until(lambda: not any(len(held.page) or held.writing for held in others))
+    running.cancel()
+
+    assert sizes == [1, 7]
 
 
 async def test_trouble_of_one_call_spares_those_whose_turn_came_with_it(

@@ -1,7 +1,7 @@
 """SQLite under asyncio: what a cursor tells, how transactions begin and end, and how few steps it takes."""
 
+import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,21 @@ async def test_commit_that_fails_is_no_commit(connection: Connection) -> None:
     assert (await connection.run("SELECT count(*) FROM child", ())).rows == [(0,)]
 
 
-async def test_file_that_cannot_be_opened_leaves_no_thread(tmp_path: Path) -> None:
-    """Whoever is told of it has no thread left that talks to a loop later."""
-    before = threading.active_count()
+async def test_file_that_cannot_be_opened_leaves_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread has said all it had to say: later, the loop that it would tell may be closed."""
+    stop, said = Connection.stop, list[asyncio.Future[Any] | None]()
+
+    def noted(self: Connection) -> asyncio.Future[Any] | None:
+        said.append(stop(self))
+        return said[-1]
+
+    monkeypatch.setattr(Connection, "stop", noted)
     with pytest.raises(OSError, match="absent"):
         await connect(tmp_path / "absent" / "x.db", 1.0)
 
-    assert threading.active_count() <= before
+    assert [one is not None and one.done() for one in said] == [True]
 
 
 async def test_read_is_one_step_and_a_write_two(tmp_path: Path, steps: list[str]) -> None:
