@@ -7,6 +7,7 @@ is judged here by its spelling only: what it resolves to is checked when the cli
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -155,6 +156,7 @@ def _port_fault(port: int | None) -> str | None:
     return service and f"port {port} is for {service}: use the port of a web server"
 
 
+@lru_cache(maxsize=1_024)
 def _host_fault(host: str, authority: str, policy: Policy) -> str | None:
     """Judge a host as the client's parser spells it: lower case, ASCII, no brackets around an address."""
     if authority.startswith("["):

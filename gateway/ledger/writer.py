@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 _HANDS = 4
 _TOGETHER = 25  # more would keep the loop from its audio for too long
-_APART_S = 0.04  # between two hands: on a busy node they come with several calls each, on any other at once
+_GATHER_S = 0.03  # what happens within it is stored together, and after the call has gone on with its work
 _RETRY_S = 0.5
 ENDED = KINDS[CallEnded]
 _JOINED = KINDS[AgentJoined]
@@ -54,7 +54,6 @@ class Writer:
         self._on_over = on_over
         self._turns: asyncio.Queue[Held] = asyncio.Queue()
         self._taking = asyncio.Lock()
-        self._next_s = 0.0
         self.storing = True
 
     def ask(self, held: Held) -> None:
@@ -92,14 +91,12 @@ class Writer:
                 self._let_go([held])
 
     async def _next(self, most: int) -> list[Held]:
-        """Wait for somebody's turn, and take those who wait with them."""
-        loop = asyncio.get_running_loop()
+        """Wait for somebody's turn, and take those whose turn comes soon after with them."""
         async with self._taking:
-            await asyncio.sleep(self._next_s - loop.time())
             calls = [await self._turns.get()]
+            await asyncio.sleep(_GATHER_S)
             while len(calls) < most and not self._turns.empty():
                 calls.append(self._turns.get_nowait())
-            self._next_s = loop.time() + _APART_S
             return calls
 
     async def _try(self, held: Held) -> None:

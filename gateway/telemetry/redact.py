@@ -9,7 +9,9 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
+from typing import Literal
 from urllib.parse import quote
 
 MASK = "******"
@@ -38,6 +40,8 @@ _NAMED = re.compile(
     r"(?!bearer\b|basic\b)[^\s\"',;&)}\]]+",
     re.IGNORECASE,
 )
+# An id, a name, a word, as most of what is logged is: every shape has a character that is not in it.
+_PLAIN = re.compile(r"[\w-]*").fullmatch
 # Too short a secret would mask ordinary words.
 _LEAST_SECRET = 6
 
@@ -62,12 +66,10 @@ class Redactor:
 
     def pair(self, key: str, value: object, depth: int = 0) -> object:
         """Return what may be kept of a value under that key."""
-        words = _HUMP.sub("_", key).lower()
         if value is None or isinstance(value, bool):
             return value
-        if _SECRET_PARTS.search(words):
-            return MASK
-        if _CONTENT_WORDS.search(words) and not isinstance(value, int | float):
+        holds = _held_under(key)
+        if holds == "secret" or (holds == "content" and not isinstance(value, int | float)):
             return MASK
         if key == "exception" and isinstance(value, str):
             return self.trace(value)
@@ -123,12 +125,25 @@ class Redactor:
     def _mask(self, text: str) -> str:
         for secret in self.secrets:
             text = text.replace(secret, MASK)
-        text = _USER_INFO.sub(rf"\g<scheme>{MASK}@", text)
-        text = _QUERY.sub(r"\g<address>?…", text)
-        text = _BEARER.sub(rf"\g<kind> {MASK}", text)
-        text = _NAMED.sub(rf"\g<name>\g<is>{MASK}", text)
-        text = _JWT.sub(MASK, text)
-        return _PHONE.sub(rf"\g<plus>\g<first>{MASK}\g<last>", text)
+        return text if _PLAIN(text) else _without_shapes(text)
+
+
+@lru_cache(maxsize=1_024)
+def _held_under(key: str) -> Literal["secret", "content"] | None:
+    """Tell from a key's name what stands under it, where that may not be kept."""
+    words = _HUMP.sub("_", key).lower()
+    if _SECRET_PARTS.search(words):
+        return "secret"
+    return "content" if _CONTENT_WORDS.search(words) else None
+
+
+def _without_shapes(text: str) -> str:
+    text = _USER_INFO.sub(rf"\g<scheme>{MASK}@", text)
+    text = _QUERY.sub(r"\g<address>?…", text)
+    text = _BEARER.sub(rf"\g<kind> {MASK}", text)
+    text = _NAMED.sub(rf"\g<name>\g<is>{MASK}", text)
+    text = _JWT.sub(MASK, text)
+    return _PHONE.sub(rf"\g<plus>\g<first>{MASK}\g<last>", text)
 
 
 def escape(text: str) -> str:

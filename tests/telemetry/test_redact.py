@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.telemetry.redact import (
+    _PLAIN,
     MASK,
     MOST_CHARACTERS,
     MOST_TRACE_CHARACTERS,
     Cleared,
     Redactor,
+    _without_shapes,
     escape,
 )
 
@@ -214,6 +216,13 @@ def test_any_text_becomes_one_printable_line_without_the_secret(before: str, aft
 
     assert clean.isprintable()
     assert SECRET not in clean
+
+
+@given(st.from_regex(r"[\w-]*(bearer|basic|token|eyJ)?[\w-]*[1-9][0-9]{9}", fullmatch=True))
+def test_words_and_ids_have_no_shape(text: str) -> None:
+    """What is not searched for shapes has none, whatever it looks like."""
+    assert _PLAIN(text)
+    assert _without_shapes(text) == text
 
 
 def test_cleared_text_keeps_its_words() -> None:
