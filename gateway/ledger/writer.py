@@ -13,6 +13,7 @@ from gateway.errors import StorageError
 from gateway.ledger.held import Held
 from gateway.ledger.live import body_of
 from gateway.ledger.steady import safely
+from gateway.ledger.turns import Turns
 from gateway.records import AgentJoined, CallEnded, Ending, Reason, Result
 from gateway.storage.call_events import CallEvents
 from gateway.storage.call_leases import CallLeases
@@ -26,7 +27,6 @@ log = get_logger(__name__)
 
 _HANDS = 4
 _TOGETHER = 25  # more would keep the loop from its audio for too long
-_GATHER_S = 0.03  # what happens within it is stored together, and after the call has gone on with its work
 _RETRY_S = 0.5
 ENDED = KINDS[CallEnded]
 _JOINED = KINDS[AgentJoined]
@@ -52,8 +52,7 @@ class Writer:
         self._leases = leases
         self._live = events
         self._on_over = on_over
-        self._turns: asyncio.Queue[Held] = asyncio.Queue()
-        self._taking = asyncio.Lock()
+        self._turns = Turns()
         self.storing = True
 
     def ask(self, held: Held) -> None:
@@ -61,7 +60,7 @@ class Writer:
         if not held.due:
             held.due = True
             if not held.writing:
-                self._turns.put_nowait(held)
+                self._turns.add(held)
 
     async def run(self) -> None:
         """Write; ends by being cancelled."""
@@ -76,7 +75,7 @@ class Writer:
         each of them costs.
         """
         while True:
-            calls = await self._next(_TOGETHER if self.storing else 1)
+            calls = await self._turns.take(_TOGETHER if self.storing else 1)
             for held in calls:
                 held.due = False
             ready = [held for held in calls if held.ready]
@@ -89,15 +88,6 @@ class Writer:
                 if not await safely(self._try(held)):
                     held.lose()  # a bug costs this call its books, and no other
                 self._let_go([held])
-
-    async def _next(self, most: int) -> list[Held]:
-        """Wait for somebody's turn, and take those whose turn comes soon after with them."""
-        async with self._taking:
-            calls = [await self._turns.get()]
-            await asyncio.sleep(_GATHER_S)
-            while len(calls) < most and not self._turns.empty():
-                calls.append(self._turns.get_nowait())
-            return calls
 
     async def _try(self, held: Held) -> None:
         try:
@@ -129,7 +119,7 @@ class Writer:
         for held in calls:
             held.writing = False
             if held.due:
-                self._turns.put_nowait(held)
+                self._turns.add(held)
 
     async def _append_all(self, calls: list[Held]) -> None:
         """Store what waits of calls in one transaction; where there is trouble, a hand finds out whose."""

@@ -11,7 +11,6 @@ import pytest
 
 from gateway.cluster.inprocess import InProcessCluster
 from gateway.errors import StorageError
-from gateway.ledger import writer as module
 from gateway.ledger.held import Held
 from gateway.ledger.page import Page
 from gateway.ledger.writer import Writer, ending_in
@@ -294,24 +293,6 @@ async def test_calls_whose_turn_comes_at_once_share_a_transaction(
         stored = await CallEvents(database).list_all(acme.id, held.call.call_id)
         assert [event.seq for event in stored] == [1, 2]
         assert not held.due
-
-
-async def test_turns_that_come_close_together_share_a_transaction(
-    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those that come soon after the first are stored with it."""
-    monkeypatch.setattr(module, "_GATHER_S", 0.3)
-    desk = Desk(database)
-    calls = await together(desk, acme, 8)
-    sizes = counted(monkeypatch)
-    running = asyncio.get_running_loop().create_task(desk.writer.run())
-    for held in calls:
-        desk.writer.ask(held)
-        await asyncio.sleep(0.001)
-    await until(lambda: not any(len(held.page) or held.writing for held in calls))
-    running.cancel()
-
-    assert sizes == [8]
 
 
 async def test_trouble_of_one_call_spares_those_whose_turn_came_with_it(
