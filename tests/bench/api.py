@@ -28,6 +28,7 @@ _KINDS = ("list", "call", "transcript", "report")
 _OPENING = 20
 _PATIENCE_S = 20.0
 _STORED_S = 5.0
+_WARM_S = 2.0
 _CAUGHT_UP_S = 2.0
 
 
@@ -110,14 +111,15 @@ async def readers(
         pinned: whether the gateway's one core has to do for the threads of its database too.
     """
     async with benching(kind, mix) as bench, _office(bench) as http:
-        if not pinned:
-            bench.gateway.unpin()
         say(f"resampler {kind}, mix {mix}, {calls} calls, {rate:g} reads a second")
         await _window(bench, calls, seconds, "without readers", say)
         await asyncio.sleep(_STORED_S)
         asking = Readers(bench, http, await _live(http, calls), rate)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(asking.run())
+            await asyncio.sleep(_WARM_S)
+            if not pinned:
+                bench.gateway.unpin_threads()
             await _window(bench, calls, seconds, "with readers", say)
             reads = dict(bench.load.board.reads)
             running.cancel()

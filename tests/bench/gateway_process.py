@@ -124,10 +124,14 @@ class GatewayProcess:
                 self._process.kill()
                 self._process.wait()
 
-    def unpin(self) -> None:
-        """Let its threads, which work for the database, use the generator's core as well."""
+    def unpin_threads(self) -> None:
+        """Let the threads that it has by now, and that work for its database, use either core.
+
+        Its loop stays where it is: on the generator's core it would hold up what measures it.
+        """
         for thread in Path(f"/proc/{self.pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {GATEWAY_CORE, LOAD_CORE})
+            if int(thread.name) != self.pid:
+                os.sched_setaffinity(int(thread.name), {GATEWAY_CORE, LOAD_CORE})
 
     def api_key(self) -> str:
         """Return the API key that it made at its first start: the last word of what it told."""

@@ -4,8 +4,8 @@ Every call of the load talks, and its agent asks four tools at once, again and a
 moments. Added is what lies between the agent's question leaving and its answer arriving, less what the
 endpoint took: the way out ends with the request's last byte, the way back begins with the answer's first.
 
-The gateway may use both cores here: what is stored of a tool call is stored by threads, which beside a loop
-that is hard at work would wait for its one core.
+The threads of the gateway's database may use both cores here: beside a loop that is hard at work they would
+wait for its one core.
 """
 
 import asyncio
@@ -182,7 +182,6 @@ async def tooled(kind: Kind, mix: Mix) -> AsyncIterator[tuple[ToolLoad, Bench]]:
             endpoint = await loop.create_server(lambda: Endpoint(load), "127.0.0.1", tools_port, backlog=1024)
             settings = {"GATEWAY_TOOLS__FILE": str(tools)}
             with GatewayProcess(port, kind, settings=settings) as gateway:
-                gateway.unpin()
                 yield load, Bench(load, gateway, gateway.usage())
             endpoint.close()
 
@@ -206,6 +205,7 @@ async def tools(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say, *, w
             f"resampler {kind}, mix {mix}: {calls} calls, {AT_ONCE} tools at once every {EVERY_S:g} s in each"
         )
         for _ in range(windows):
+            bench.gateway.unpin_threads()
             row = await bench.window(calls, seconds, load.wipe)
             p99s.append(load.figures.added.quantile_ms(0.99))
             say(_told(row, load))
