@@ -7,6 +7,7 @@ the last commit (WAL). ``synchronous=FULL``: what was acknowledged survives powe
 import asyncio
 import errno
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -183,53 +184,36 @@ class Database:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Hold a connection, which is made and given back whole even when whoever asks for it is cancelled.
 
-    Cancelled half-way, a driver would leave a connection open that nobody knows of. SQLite's are mostly there
-    already and given back as they are; then there is no half-way, and no turn of the loop is spent on it.
+    Cancelled half-way, a driver would leave a connection open that nobody knows of.
     """
-    connection = await (engine.connect() if _has_spare(engine) else _made(engine))
-    try:
-        yield connection
-    finally:
-        await (connection.close() if _is_idle(connection) else _closed(connection))
-
-
-def _has_spare(engine: AsyncEngine) -> bool:
-    """Tell whether a connection is had without waiting."""
-    return engine.dialect.name == "sqlite" and cast(sa.QueuePool, engine.pool).checkedin() > 0
-
-
-def _is_idle(connection: AsyncConnection) -> bool:
-    """Tell whether nothing is left to be done before a connection is given back."""
-    if connection.dialect.name != "sqlite" or connection.invalidated:
-        return False
-    return _driver(cast(sa.Connection, connection.sync_connection)).idle
-
-
-def _driver(connection: sa.Connection) -> sqlite.Connection:
-    return cast(sqlite.Connection, connection.connection.driver_connection)
-
-
-async def _made(engine: AsyncEngine) -> AsyncConnection:
     making, cancelled = await _to_its_end(_connect(engine))
     if cancelled is not None:
         if making.exception() is None:
             await _to_its_end(making.result().close())
         raise cancelled
-    return making.result()
-
-
-async def _closed(connection: AsyncConnection) -> None:
-    closing, cancelled = await _to_its_end(connection.close())
-    if cancelled is not None:
-        raise cancelled
-    closing.result()
+    connection = making.result()
+    try:
+        yield connection
+    finally:
+        closing, cancelled = await _to_its_end(connection.close())
+        if cancelled is not None:
+            raise cancelled
+        closing.result()
 
 
 async def _to_its_end(
     work: Coroutine[Any, Any, T],
 ) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
-    """Do what may not be left half done; return it, done, and the cancellation that came meanwhile."""
-    task = asyncio.get_running_loop().create_task(work)
+    """Do what may not be left half done; return it, done, and the cancellation that came meanwhile.
+
+    What is done without waiting, as most is, takes no turn of the loop (from Python 3.12 on): beside live
+    calls that is most of what a read would take.
+    """
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        task = asyncio.Task(work, loop=loop, eager_start=True)
+    else:
+        task = loop.create_task(work)
     cancelled = None
     while not task.done():
         try:
@@ -275,7 +259,8 @@ def _sqlite(url: URL, size: int, *, write: bool = False) -> AsyncEngine:
         # as with PostgreSQL.
         @sa.event.listens_for(engine.sync_engine, "begin")
         def _begin(connection: sa.Connection) -> None:
-            _driver(connection).begin("BEGIN IMMEDIATE")
+            driver = cast(sqlite.Connection, connection.connection.driver_connection)
+            driver.begin("BEGIN IMMEDIATE")
 
     return engine
 

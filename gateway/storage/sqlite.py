@@ -39,11 +39,6 @@ class Connection(aiosqlite.Connection):
         self._begun = False
         self._stopping: asyncio.Future[Any] | None = None
 
-    @property
-    def idle(self) -> bool:
-        """Whether no transaction is open."""
-        return not self._begun
-
     def begin(self, statement: str) -> None:
         """Have the next statement begin a transaction first."""
         self._beginning = statement
