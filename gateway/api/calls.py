@@ -114,7 +114,7 @@ class CallsApi:
 
     async def _known(self, ask: Ask) -> tuple[Call, list[CallEvent], StoredReport | None]:
         """Return the call that a path names, what happened in it, and what was stored of it afterwards."""
-        found = await self._reports.find(ask.organization_id, ask.id("call_id"))
+        found = await self._reports.find_with_call(ask.organization_id, ask.id("call_id"))
         if found is None:
             raise not_found("call")
         call, kept = found

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import cycle
 
 from gateway.bridge.registry import Registry
 from gateway.cluster.interface import LEASE_S, RENEW_S, Cluster
@@ -23,7 +22,7 @@ from gateway.ledger.held import Held
 from gateway.ledger.orders import Orders
 from gateway.ledger.recovery import Recovery
 from gateway.ledger.steady import safely, steadily
-from gateway.ledger.writer import Writer
+from gateway.ledger.writer import TOGETHER, Writer
 from gateway.recording.recordings import Recordings
 from gateway.recording.tape import Recorder
 from gateway.records import CallEnded, CallInfo, Happening, StreamLost
@@ -36,7 +35,6 @@ from gateway.telemetry.log import get_logger
 log = get_logger(__name__)
 
 _BATCH_EVERY_S = 0.4
-_PARTS = 8  # of the calls, written one after the other: all at once would keep the loop from its audio
 _RENEW_AGAIN_S = 1.0
 _STREAM_WITHIN_S = 90.0  # longer than any stream token lives
 _LAST_WORDS_S = 5.0
@@ -195,13 +193,16 @@ class Ledger:
             log.error("events_spilled", call_id=held.call.call_id, count=held.page.spilled)
 
     async def _write_batches(self) -> None:
-        for part in cycle(range(_PARTS)):
-            await asyncio.sleep(_BATCH_EVERY_S / _PARTS)
-            calls = [held for call_id, held in self._held.items() if hash(call_id) % _PARTS == part]
-            await self._writer.write_together(calls)
-            for held in calls:
-                if len(held.page):
-                    self._writer.ask(held)
+        """Have what may wait written, some calls at a time: all would keep the loop from its audio."""
+        while True:
+            held = list(self._held.values())
+            parts = [held[start : start + TOGETHER] for start in range(0, len(held), TOGETHER)] or [[]]
+            for part in parts:
+                await asyncio.sleep(_BATCH_EVERY_S / len(parts))
+                await safely(self._writer.write_together(part))
+                for one in part:
+                    if len(one.page):
+                        self._writer.ask(one)
 
     async def _renew_leases(self) -> None:
         while True:

@@ -58,7 +58,7 @@ class Page:
         return len(self._waiting) + len(self.batch)
 
     def take(self, happening: Happening, at: datetime) -> bool:
-        """Take something that happened; True when it is to be stored at once."""
+        """Take something that happened; True when it must not wait for the next batch."""
         firm = is_firm(happening)
         if isinstance(happening, TranscriptEntry):
             self._waiting.pop(self._open.pop(happening.index, -1), None)
@@ -107,7 +107,7 @@ class Page:
 
 
 def is_firm(happening: Happening) -> bool:
-    """Say whether something that happened must not wait: it is stored, and told, at once."""
+    """Say whether something that happened must not wait for the next batch."""
     return happening.final if isinstance(happening, TranscriptEntry) else isinstance(happening, _FIRM)
 
 

@@ -1,6 +1,7 @@
 """Whose turn it is to be written."""
 
 import asyncio
+from collections import deque
 
 from gateway.ledger.held import Held
 
@@ -12,18 +13,22 @@ class Turns:
     """Calls that wait to be written, in the order in which they came. Lives as long as the ledger."""
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Queue[Held] = asyncio.Queue()
+        self._waiting: deque[Held] = deque()
+        self._some = asyncio.Event()
         self._taking = asyncio.Lock()
 
     def add(self, held: Held) -> None:
         """Have a call wait."""
-        self._waiting.put_nowait(held)
+        self._waiting.append(held)
+        self._some.set()
 
     async def take(self, most: int) -> list[Held]:
-        """Wait for somebody's turn, and take those who come soon after with them."""
+        """Wait for somebody's turn, and take those who come soon after with them, one alone at once."""
         async with self._taking:
-            calls = [await self._waiting.get()]
-            await asyncio.sleep(GATHER_S)
-            while len(calls) < most and not self._waiting.empty():
-                calls.append(self._waiting.get_nowait())
+            await self._some.wait()
+            if most > 1:
+                await asyncio.sleep(GATHER_S)
+            calls = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            if not self._waiting:
+                self._some.clear()
             return calls

@@ -1,4 +1,4 @@
-"""Stores what happens: what matters at once, the rest in batches; told to the watchers once it is stored.
+"""Stores what happens: what matters soon, the rest in batches; told to the watchers once it is stored.
 
 Calls are written side by side, each by one hand at a time, so that a call's events keep their order. While
 the database is away they wait on their pages, and are offered again until it takes them: a batch that may
@@ -26,7 +26,8 @@ from gateway.telemetry.log import get_logger
 log = get_logger(__name__)
 
 _HANDS = 4
-_TOGETHER = 25  # more would keep the loop from its audio for too long
+TOGETHER = 25
+"""How many calls are written in one transaction: more would keep the loop from its audio for too long."""
 _RETRY_S = 0.5
 ENDED = KINDS[CallEnded]
 _JOINED = KINDS[AgentJoined]
@@ -75,7 +76,7 @@ class Writer:
         each of them costs.
         """
         while True:
-            calls = await self._turns.take(_TOGETHER if self.storing else 1)
+            calls = await self._turns.take(TOGETHER if self.storing else 1)
             for held in calls:
                 held.due = False
             ready = [held for held in calls if held.ready]
@@ -99,21 +100,19 @@ class Writer:
             self.storing = True
 
     async def write_together(self, calls: Iterable[Held]) -> None:
-        """Store what waits of several calls, in few transactions; what is not stored waits for its turn.
+        """Store what waits of some calls, in one transaction; what is not stored waits for its turn.
 
         For what matters less. A call that this node does not hold yet is left to the hands.
         """
         ready = [held for held in calls if held.ready]
-        for start in range(0, len(ready), _TOGETHER):
-            some = [held for held in ready[start : start + _TOGETHER] if held.ready]
-            if not some:
-                continue  # hands were faster
-            for held in some:
-                held.writing = held.due = True
-            try:
-                await self._append_all(some)
-            finally:
-                self._let_go(some)
+        if not ready:
+            return
+        for held in ready:
+            held.writing = held.due = True
+        try:
+            await self._append_all(ready)
+        finally:
+            self._let_go(ready)
 
     def _let_go(self, calls: list[Held]) -> None:
         for held in calls:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 from sqlalchemy.types import TypeDecorator
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -33,6 +34,14 @@ def clean(value: object) -> object:
 def dump_json(value: object) -> str:
     """Write a JSON value as it is stored."""
     return json.dumps(clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def load_json(text: str) -> Any:
+    """Read a JSON value as it is stored."""
+    try:
+        return from_json(text)
+    except ValueError:  # nested deeper than it goes, which `json` took
+        return json.loads(text)
 
 
 class Instant(TypeDecorator[datetime]):

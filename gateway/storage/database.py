@@ -16,7 +16,6 @@ from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from pydantic_core import from_json
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
@@ -24,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from gateway.errors import StorageError
 from gateway.storage import sqlite
-from gateway.storage.columns import dump_json
+from gateway.storage.columns import dump_json, load_json
 
 T = TypeVar("T")
 
@@ -36,7 +35,7 @@ _POOL_SIZE = 10
 _CALLS_POOL_SIZE = 8
 _READERS = 4
 _CALLS_READERS = 2
-_WRITER_WAIT_S = 5.0
+_TURN_WAIT_S = 5.0
 
 _SQLITE_REASONS = {
     "SQLITE_BUSY": "busy",
@@ -76,11 +75,13 @@ class Database:
         reader: AsyncEngine,
         *,
         turn: asyncio.Lock | None = None,
+        places: asyncio.Semaphore | None = None,
         for_calls: "Database | None" = None,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._turn = turn
+        self._places = places
         self.for_calls = self if for_calls is None else for_calls
         self._on_outbox: list[Callable[[], None]] = [] if for_calls is None else for_calls._on_outbox
 
@@ -98,8 +99,9 @@ class Database:
         parsed = _parse(url)
         if parsed.drivername.startswith("sqlite"):
             writer, turn = _sqlite(parsed, 1, write=True), asyncio.Lock()
-            calls = cls(writer, _sqlite(parsed, _CALLS_READERS), turn=turn)
-            return cls(writer, _sqlite(parsed, _READERS), turn=turn, for_calls=calls)
+            places, calls_places = (asyncio.Semaphore(size) for size in (_READERS, _CALLS_READERS))
+            calls = cls(writer, _sqlite(parsed, _CALLS_READERS), turn=turn, places=calls_places)
+            return cls(writer, _sqlite(parsed, _READERS), turn=turn, places=places, for_calls=calls)
         engine, calls_engine = (
             _postgresql(parsed, size, patient=patient) for size in (_POOL_SIZE, _CALLS_POOL_SIZE)
         )
@@ -120,7 +122,7 @@ class Database:
             StorageError: whatever the driver says, in our words.
         """
         with _mapped() as leaving:
-            async with _connected(self._reader) as connection:
+            async with _in_turn(self._places), _connected(self._reader) as connection:
                 with leaving:
                     yield connection
 
@@ -135,21 +137,9 @@ class Database:
             StorageError: likewise.
         """
         with _mapped() as leaving:
-            async with self._my_turn(), _connected(self._writer) as connection, connection.begin():
+            async with _in_turn(self._turn), _connected(self._writer) as connection, connection.begin():
                 with leaving:
                     yield connection
-
-    @asynccontextmanager
-    async def _my_turn(self) -> AsyncIterator[None]:
-        if self._turn is None:
-            yield
-            return
-        async with asyncio.timeout(_WRITER_WAIT_S):
-            await self._turn.acquire()
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     async def clock(self, connection: AsyncConnection) -> datetime:
         """Return the time by which leases live: the server's, the same for all nodes."""
@@ -178,6 +168,20 @@ class Database:
         calls = self.for_calls
         for engine in {self._writer, self._reader, calls._writer, calls._reader}:
             await engine.dispose()
+
+
+@asynccontextmanager
+async def _in_turn(turns: asyncio.Lock | asyncio.Semaphore | None) -> AsyncIterator[None]:
+    """Wait for one's turn at SQLite's connections: the pool would serve first who comes straight back."""
+    if turns is None:
+        yield
+        return
+    async with asyncio.timeout(_TURN_WAIT_S):
+        await turns.acquire()
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 @asynccontextmanager
@@ -247,11 +251,11 @@ def _sqlite(url: URL, size: int, *, write: bool = False) -> AsyncEngine:
         url,
         async_creator=lambda: sqlite.connect(Path(url.database or ""), STATEMENT_TIMEOUT_S),
         json_serializer=dump_json,
-        json_deserializer=from_json,
+        json_deserializer=load_json,
         hide_parameters=True,
         pool_size=size,
         max_overflow=0,
-        pool_timeout=_WRITER_WAIT_S,
+        pool_timeout=_TURN_WAIT_S,
     )
 
     if write:
@@ -277,7 +281,7 @@ def _postgresql(url: URL, size: int, *, patient: bool) -> AsyncEngine:
     return create_async_engine(
         url.set(query=query),
         json_serializer=dump_json,
-        json_deserializer=from_json,
+        json_deserializer=load_json,
         hide_parameters=True,
         pool_size=size,
         max_overflow=0,

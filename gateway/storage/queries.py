@@ -47,7 +47,7 @@ async def fetch_page(
     offset: int,
     order: Sequence[sa.ColumnElement[Any]] = (),
 ) -> Page[Row]:
-    """Return the rows that meet all conditions, newest first, and how many there are."""
+    """Return the rows that meet all conditions, newest first if not told otherwise; and their number."""
     count = sa.select(sa.func.count()).select_from(table).where(*conditions)
     part = (
         sa.select(table, count.scalar_subquery().label(_TOTAL))

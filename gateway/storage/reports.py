@@ -64,7 +64,9 @@ class Reports:
             await connection.execute(insert.on_conflict_do_update(index_elements=["call_id"], set_=row))
             return True
 
-    async def find(self, organization_id: str, call_id: str) -> tuple[Call, StoredReport | None] | None:
+    async def find_with_call(
+        self, organization_id: str, call_id: str
+    ) -> tuple[Call, StoredReport | None] | None:
         """Return a call with what is stored of it; None when there is no such call."""
         named = {"organization_id": organization_id, "call_id": call_id}
         async with self._database.reading() as connection:

@@ -9,6 +9,7 @@ begins with its first statement.
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
@@ -159,6 +160,9 @@ def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
     path.touch(mode=0o600)
     # Transactions begin where we say, not where the driver guesses.
     connection = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+    with ExitStack() as failing:
+        failing.callback(connection.close)
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        failing.pop_all()
     return connection

@@ -40,6 +40,7 @@ _NAMED = re.compile(
     r"(?!bearer\b|basic\b)[^\s\"',;&)}\]]+",
     re.IGNORECASE,
 )
+_OUR_NAMES = 40  # characters
 # An id, a name, a word, as most of what is logged is: every shape has a character that is not in it.
 _PLAIN = re.compile(r"[\w-]*").fullmatch
 # Too short a secret would mask ordinary words.
@@ -68,7 +69,8 @@ class Redactor:
         """Return what may be kept of a value under that key."""
         if value is None or isinstance(value, bool):
             return value
-        holds = _held_under(key)
+        # The names of our fields are few; others' may be long, and what a caller said.
+        holds = _held_under(key) if len(key) <= _OUR_NAMES else _held_under.__wrapped__(key)
         if holds == "secret" or (holds == "content" and not isinstance(value, int | float)):
             return MASK
         if key == "exception" and isinstance(value, str):

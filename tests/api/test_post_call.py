@@ -59,7 +59,7 @@ async def over(tenant: Tenant, session_id: str = "session") -> Call:
 
 async def stored(acme: Tenant, call: Call) -> StoredReport | None:
     """Return what is kept of a call."""
-    found = await Reports(acme.database).find(acme.id, call.id)
+    found = await Reports(acme.database).find_with_call(acme.id, call.id)
     assert found is not None
     return found[1]
 

@@ -10,7 +10,7 @@ machine can be told from what they do. The database is a SQLite file.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import cycle
 from typing import Any
@@ -28,7 +28,6 @@ _KINDS = ("list", "call", "transcript", "report")
 _OPENING = 20
 _PATIENCE_S = 20.0
 _STORED_S = 5.0
-_WARM_S = 2.0
 _CAUGHT_UP_S = 2.0
 
 
@@ -112,18 +111,16 @@ async def readers(
     """
     async with benching(kind, mix) as bench, _office(bench) as http:
         say(f"resampler {kind}, mix {mix}, {calls} calls, {rate:g} reads a second")
-        await _window(bench, calls, seconds, "without readers", say)
+        begins = _nothing if pinned else bench.gateway.unpin_threads
+        await _window(bench, calls, seconds, "without readers", say, begins)
         await asyncio.sleep(_STORED_S)
         asking = Readers(bench, http, await _live(http, calls), rate)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(asking.run())
-            await asyncio.sleep(_WARM_S)
-            if not pinned:
-                bench.gateway.unpin_threads()
-            await _window(bench, calls, seconds, "with readers", say)
+            await _window(bench, calls, seconds, "with readers", say, begins)
             reads = dict(bench.load.board.reads)
             running.cancel()
-        await _window(bench, calls, seconds, "without readers", say)
+        await _window(bench, calls, seconds, "without readers", say, begins)
         await bench.load.shrink()
     for name in _KINDS:
         say(f"{'read ' + name:25} {reads[name].line()}")
@@ -162,8 +159,14 @@ async def watchers(kind: Kind, mix: Mix, calls: int, seconds: float, count: int,
     return kept
 
 
-async def _window(bench: Bench, calls: int, seconds: float, title: str, say: Say) -> Row:
-    row = await bench.window(calls, seconds)
+def _nothing() -> None:
+    """Leave the threads on the one core."""
+
+
+async def _window(
+    bench: Bench, calls: int, seconds: float, title: str, say: Say, begins: Callable[[], None] = _nothing
+) -> Row:
+    row = await bench.window(calls, seconds, begins)
     board = bench.load.board
     say(f"--- {title}")
     say(f"audio lateness            mean {board.late.mean_ms:.3f}  {board.late.line()}")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -130,7 +131,9 @@ class GatewayProcess:
         Its loop stays where it is: on the generator's core it would hold up what measures it.
         """
         for thread in Path(f"/proc/{self.pid}/task").iterdir():
-            if int(thread.name) != self.pid:
+            if int(thread.name) == self.pid:
+                continue
+            with suppress(ProcessLookupError):  # it has ended
                 os.sched_setaffinity(int(thread.name), {GATEWAY_CORE, LOAD_CORE})
 
     def api_key(self) -> str:

@@ -197,16 +197,20 @@ async def tools(kind: Kind, mix: Mix, calls: int, seconds: float, say: Say, *, w
 
     The median of several windows, since other users of the machine can spoil one.
     """
-    p99s = []
+    p99s = list[float]()
     async with tooled(kind, mix) as (load, bench):
         await _place_calls(load, bench.gateway.host, calls)
         load.ask(EVERY_S)
+
+        def begins() -> None:
+            bench.gateway.unpin_threads()
+            load.wipe()
+
         say(
             f"resampler {kind}, mix {mix}: {calls} calls, {AT_ONCE} tools at once every {EVERY_S:g} s in each"
         )
         for _ in range(windows):
-            bench.gateway.unpin_threads()
-            row = await bench.window(calls, seconds, load.wipe)
+            row = await bench.window(calls, seconds, begins)
             p99s.append(load.figures.added.quantile_ms(0.99))
             say(_told(row, load))
         p99_ms = float(np.median(p99s))

@@ -24,6 +24,29 @@ async def test_those_who_wait_are_taken_in_order_and_so_many_at_a_time() -> None
     assert [await turns.take(3), await turns.take(3)] == [calls[:3], calls[3:]]
 
 
+async def test_one_alone_is_taken_without_waiting_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could come with it."""
+    monkeypatch.setattr(module, "GATHER_S", 60.0)
+    turns, (held,) = Turns(), some(1)
+    turns.add(held)
+
+    async with asyncio.timeout(5):
+        assert await turns.take(1) == [held]
+
+
+async def test_who_is_cancelled_takes_nobody_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited then waits on."""
+    monkeypatch.setattr(module, "GATHER_S", 0.05)
+    turns, calls = Turns(), some(2)
+    for held in calls:
+        turns.add(held)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await turns.take(10)
+
+    assert await turns.take(10) == calls
+
+
 async def test_whoever_comes_soon_after_is_taken_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others who take wait meanwhile, and get who comes later."""
     monkeypatch.setattr(module, "GATHER_S", 0.1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.storage.columns import Instant, Words, clean, clean_text, dump_json, json_column
+from gateway.storage.columns import Instant, Words, clean, clean_text, dump_json, json_column, load_json
 
 ENGINES = [sqlite.dialect(), postgresql.dialect()]  # type: ignore[no-untyped-call]  # SQLAlchemy's own gap
 BERLIN = timezone(timedelta(hours=2))
@@ -28,6 +28,28 @@ BERLIN = timezone(timedelta(hours=2))
 def test_text_loses_only_what_no_engine_stores(given: str, kept: str) -> None:
     """NUL and lone surrogates are replaced, all else stays."""
     assert clean_text(given) == kept
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_JSON)
+def test_json_is_read_as_it_was_written(value: object) -> None:
+    """Whatever was stored comes back, but for what no engine stores."""
+    assert load_json(dump_json(value)) == clean(value)
+
+
+def test_json_that_is_nested_deeply_is_read_back() -> None:
+    """A record of the platform may be so, and what was taken once must not break every answer after."""
+    value: object = "deep"
+    for _ in range(300):
+        value = [value]
+
+    assert load_json(dump_json(value)) == value
 
 
 @given(st.text(st.characters(codec=None)))

@@ -141,7 +141,7 @@ async def test_lock_of_another_process_is_waited_for(tmp_path: Path, monkeypatch
 
 async def test_turn_that_never_comes_is_busy(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that waits too long for the others is told so instead of hanging."""
-    monkeypatch.setattr(module, "_WRITER_WAIT_S", 0.05)
+    monkeypatch.setattr(module, "_TURN_WAIT_S", 0.05)
     monkeypatch.setattr(module, "_POOL_SIZE", 1)
     monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.05)
     database = Database.open(database_url)
@@ -158,7 +158,7 @@ async def test_live_call_does_not_wait_for_readers(
 ) -> None:
     """While readers hold every connection and more wait, live calls write and read; another reader waits."""
     monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(module, "_WRITER_WAIT_S", 0.5)
+    monkeypatch.setattr(module, "_TURN_WAIT_S", 0.5)
     database = Database.open(database_url)
     async with held(database):
         async with asyncio.TaskGroup() as group:
@@ -368,6 +368,47 @@ async def test_who_is_cancelled_stays_so_though_the_database_cannot_roll_back(
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_who_waits_for_a_connection_is_not_passed_by(tmp_path: Path) -> None:
+    """Those who come straight back for another read do so behind whoever waits."""
+    database, reads = Database.open(f"sqlite:///{tmp_path / 'x.db'}"), 0
+
+    async def read_on() -> None:
+        nonlocal reads
+        while True:
+            async with database.reading() as connection:
+                await connection.execute(sa.select(1))
+            reads += 1
+
+    running = [asyncio.get_running_loop().create_task(read_on()) for _ in range(4)]
+    async with asyncio.timeout(5):
+        while reads < 50:
+            await asyncio.sleep(0)
+        before = reads
+        async with database.reading():
+            passed_by = reads - before
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    await database.close()
+
+    assert passed_by <= 8
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="before, a task never begins at once")
+async def test_connection_that_is_there_is_had_and_given_back_at_once(tmp_path: Path) -> None:
+    """No turn of the loop passes: beside live calls, each takes as long as all that they have to do in it."""
+    database, turns = Database.open(f"sqlite:///{tmp_path / 'x.db'}"), list[None]()
+    async with database.reading():
+        pass
+    asyncio.get_running_loop().call_soon(turns.append, None)
+    async with database.reading():
+        pass
+    at_once = not turns
+    await database.close()
+
+    assert at_once
 
 
 async def test_whoever_fills_the_outbox_tells_the_same(database: Database) -> None:

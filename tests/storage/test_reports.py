@@ -29,7 +29,7 @@ async def test_report_is_replaced_and_the_platforms_record_kept(acme: Tenant, ri
     reports, call = Reports(acme.database), await acme.finished()
     await reports.store(acme.id, call.id, after(1), report={"n": 1}, platform={"summary": "ok"})
     assert await reports.store(acme.id, call.id, after(2), report={"n": 2})
-    found = await reports.find(acme.id, call.id)
+    found = await reports.find_with_call(acme.id, call.id)
 
     assert found is not None
     assert found[0].id == call.id
@@ -37,7 +37,7 @@ async def test_report_is_replaced_and_the_platforms_record_kept(acme: Tenant, ri
     assert stored is not None
     assert (stored.report, stored.platform) == ({"n": 2}, {"summary": "ok"})
     assert (stored.fetched_at, stored.updated_at) == (after(1), after(2))
-    assert await reports.find(rival.id, call.id) is None
+    assert await reports.find_with_call(rival.id, call.id) is None
 
 
 async def test_no_report_for_what_is_not_there(acme: Tenant) -> None:
@@ -47,7 +47,7 @@ async def test_no_report_for_what_is_not_there(acme: Tenant) -> None:
 
     assert not await reports.store(acme.id, call.id, NOW, report={})
     assert not await reports.store(acme.id, "absent", NOW, report={})
-    found = await reports.find(acme.id, call.id)
+    found = await reports.find_with_call(acme.id, call.id)
     assert found is not None
     assert (found[0].erased_at, found[1]) == (NOW, None)
 

@@ -1,6 +1,7 @@
 """SQLite under asyncio: what a cursor tells, how transactions begin and end, and how few steps it takes."""
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -118,6 +119,14 @@ async def test_file_that_cannot_be_opened_leaves_no_thread(
         await connect(tmp_path / "absent" / "x.db", 1.0)
 
     assert [one is not None and one.done() for one in said] == [True]
+
+
+async def test_file_that_is_no_database_is_closed_again(tmp_path: Path) -> None:
+    """It is said what is wrong, and nothing of it stays open: that would warn."""
+    (tmp_path / "x.db").write_bytes(b"no database" * 100)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        await connect(tmp_path / "x.db", 1.0)
+    gc.collect()
 
 
 async def test_read_is_one_step_and_a_write_two(tmp_path: Path, steps: list[str]) -> None:
