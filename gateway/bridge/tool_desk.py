@@ -71,6 +71,7 @@ class _Open:
         at: when it was asked (seconds, monotonic).
         outcome: how it was answered, once it was.
         answered_at: when.
+        delivered: whether the agent has the answer.
     """
 
     asked: Asked
@@ -78,6 +79,7 @@ class _Open:
     at: float
     outcome: ToolOutcome = _UNANSWERED
     answered_at: float | None = None
+    delivered: bool = False
 
 
 class ToolDesk:
@@ -129,20 +131,20 @@ class ToolDesk:
 
     def refuse(self, call: ToolCall) -> None:
         """Book a tool call that nobody waits for any more: it is not run."""
-        self._close(self._book(call), delivered=False)
+        self._close(self._book(call))
 
     def answer(self, number: int) -> None:
         """Give the agent its answer, or book it as undeliverable."""
         self._comforter.answered(number)
         question = self._open[number]
-        asker, outcome = question.asker, question.outcome
-        delivered = asker is not None and asker.answer(question.asked.question.tool_call_id, outcome.output)
-        self._close(number, delivered=delivered)
+        asker, tool_call_id = question.asker, question.asked.question.tool_call_id
+        question.delivered = asker is not None and asker.answer(tool_call_id, question.outcome.output)
+        self._spawn(self._record(number))
 
     def leave(self) -> None:
         """Book what is still open: the stream is over."""
         for number in list(self._open):
-            self._close(number, delivered=False)
+            self._close(number)
 
     def _book(self, call: ToolCall) -> int:
         self.counters.tools += 1
@@ -159,17 +161,22 @@ class ToolDesk:
         question.answered_at = self._now()
         self._happened(on.ToolAnswered(number))
 
-    def _close(self, number: int, *, delivered: bool) -> None:
+    async def _record(self, number: int) -> None:
+        """Book an answer behind those that came with it: none of them waits for the books of another."""
+        if number in self._open:
+            self._close(number)
+
+    def _close(self, number: int) -> None:
         question = self._open.pop(number)
         outcome, asked = question.outcome, question.asked
         answered_at = self._now() if question.answered_at is None else question.answered_at
         self.counters.tools_failed += bool(outcome.failure) and question.answered_at is not None
-        self.counters.tools_undeliverable += not delivered
+        self.counters.tools_undeliverable += not question.delivered
         status: Literal["ok", "error"] = "error" if outcome.failure else "ok"
         run = ToolRun(
             asked.question.tool_call_id,
             asked.question.tool,
-            status if delivered else "undeliverable",
+            status if question.delivered else "undeliverable",
             round((answered_at - question.at) * 1000),
             outcome.kept,
             outcome.failure,

@@ -21,6 +21,7 @@ Format = Literal["json", "console", "auto"]
 Logger = structlog.typing.FilteringBoundLogger
 
 _Event = MutableMapping[str, Any]
+_OURS = frozenset({"ts", "level", "logger"})  # put there on the way, whatever was said
 _FIRST = ("ts", "level", "logger", "event", "call_id", "call_sid")
 
 # At DEBUG these write whole frames, request lines and rows, tokens and speech included.
@@ -124,7 +125,9 @@ class _Clean:
         self._redactor = Redactor.of(self._secrets)
 
     def __call__(self, logger: object, method: str, event: _Event) -> _Event:
-        clean = {key: self._redactor.pair(key, value) for key, value in event.items()}
+        clean = {
+            key: value if key in _OURS else self._redactor.pair(key, value) for key, value in event.items()
+        }
         return {key: clean.pop(key) for key in _FIRST if key in clean} | clean
 
 
