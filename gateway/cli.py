@@ -1,4 +1,4 @@
-"""The command line: ``vatel-gateway serve | demo | simulate | sandbox | tools | config | migrate | keys``.
+"""The command line: ``vatel-gateway serve | demo | check | simulate | sandbox | tools | …``.
 
 Each command imports what it needs when it runs, so that ``--help`` and mistakes answer at once.
 """
@@ -76,6 +76,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     loaded.require_serving()
     log.configure(loaded.log.level, loaded.log.format, secrets=loaded.secrets())
     return _run(serve, loaded)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from gateway import check
+
+    return _run(check.run, arguments)
 
 
 def _config(arguments: argparse.Namespace) -> int:
@@ -168,6 +174,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Comma
     "simulate": ("call a gateway as Twilio would", _simulate_flags, _simulate),
     "sandbox": ("run a local Vatel", _sandbox_flags, _sandbox),
     "tools": ("check the tools file, call a tool, serve an endpoint", _tools_flags, _tools),
+    "check": ("check whether a real call would work", _serve_flags, _check),
     "config": ("show the settings in force and where each comes from", _serve_flags, _config),
     "migrate": ("bring the database to this version's schema", _serve_flags, _migrate),
     "keys": ("create, list and revoke API keys", _keys_flags, _accounts),

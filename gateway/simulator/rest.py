@@ -1,4 +1,8 @@
-"""Twilio's Calls resource: create, list, fetch, update, with its errors (reference sections 7 and 9)."""
+"""Twilio's REST API: calls (create, list, fetch, update), the account and its numbers, with their errors.
+
+Reference sections 7 and 9; https://www.twilio.com/docs/iam/api/account,
+https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource.
+"""
 
 import base64
 import secrets
@@ -23,8 +27,8 @@ _LONGEST_S: Final = 600.0
 Dial = Callable[[Identity, Source, CallOptions], Call]
 
 
-class CallsApi:
-    """Answers ``/2010-04-01/Accounts/{AC}/Calls``. Lives as long as the simulator.
+class RestApi:
+    """Answers ``/2010-04-01/Accounts/{AC}``. Lives as long as the simulator.
 
     Args:
         calls: every call of the simulator, live or over, by sid.
@@ -33,11 +37,13 @@ class CallsApi:
     Attributes:
         refuse_next: how many requests are yet to be answered 429.
         lose_next: how many creates are yet to dial without an answer: the connection breaks.
+        numbers: the account's numbers, each with the webhooks that are set for it: voice, then status.
     """
 
     def __init__(self, account_sid: str, auth_token: str, calls: dict[str, Call], dial: Dial) -> None:
         self.refuse_next = 0
         self.lose_next = 0
+        self.numbers: dict[str, tuple[str, str]] = {}
         self._account_sid = account_sid
         login = base64.b64encode(f"{account_sid}:{auth_token}".encode()).decode()
         self._authorization = f"Basic {login}"
@@ -47,12 +53,32 @@ class CallsApi:
     def application(self) -> web.Application:
         """Build the aiohttp application."""
         app = web.Application()
-        calls = f"/{API_VERSION}/Accounts/{{account}}/Calls"
+        account = f"/{API_VERSION}/Accounts/{{account}}"
+        app.router.add_get(f"{account}.json", self._account)
+        app.router.add_get(f"{account}/IncomingPhoneNumbers.json", self._numbers)
+        calls = f"{account}/Calls"
         app.router.add_post(f"{calls}.json", self._create)
         app.router.add_get(f"{calls}.json", self._list)
         app.router.add_get(f"{calls}/{{call}}.json", self._fetch)
         app.router.add_post(f"{calls}/{{call}}.json", self._update)
         return app
+
+    async def _account(self, request: web.Request) -> web.Response:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        account = {"sid": self._account_sid, "friendly_name": "Simulator", "status": "active", "type": "Full"}
+        return web.json_response(account)
+
+    async def _numbers(self, request: web.Request) -> web.Response:
+        """Answer one page."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        found = [_number(number, *hooks) for number, hooks in self.numbers.items()]
+        size = int(request.query.get("PageSize", "50"))
+        page = {"page": 0, "page_size": size, "next_page_uri": None}
+        return web.json_response({"incoming_phone_numbers": found[:size], **page})
 
     async def _create(self, request: web.Request) -> web.Response:
         refusal = self._refusal(request)
@@ -210,6 +236,19 @@ def resource(call: Call) -> dict[str, Any]:
         "queue_time": "0",
         "uri": f"{uri}.json",
         "subresource_uris": {"recordings": f"{uri}/Recordings.json"},
+    }
+
+
+def _number(number: str, voice_url: str, status_url: str) -> dict[str, Any]:
+    return {
+        "phone_number": number,
+        "voice_url": voice_url,
+        "voice_method": "POST",
+        "voice_application_sid": "",
+        "trunk_sid": None,
+        "status_callback": status_url,
+        "status_callback_method": "POST",
+        "capabilities": {"voice": True, "sms": False, "mms": False, "fax": False},
     }
 
 

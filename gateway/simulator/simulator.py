@@ -22,7 +22,7 @@ from gateway.simulator.pacer import Pacer
 from gateway.simulator.promises import Limits
 from gateway.simulator.record import CallRecord
 from gateway.simulator.report import CallReport
-from gateway.simulator.rest import CallsApi
+from gateway.simulator.rest import RestApi
 from gateway.simulator.webhook import Webhooks
 
 _REMEMBERED_CALLS: Final = 1_000
@@ -70,7 +70,7 @@ class Simulator:
         self.callee = callee or SilentCaller(seconds=30)
         self.fate = replace(fate or CallOptions(), ring_s=ring_s)
         self._calls: dict[str, Call] = {}
-        self.rest = CallsApi(account_sid, auth_token, self._calls, self._dial)
+        self.rest = RestApi(account_sid, auth_token, self._calls, self._dial)
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -125,7 +125,9 @@ class Simulator:
         """Make one inbound call, wait until it is over, and report on it."""
         call_sid = f"CA{secrets.token_hex(16)}"
         identity = Identity(self._account_sid, call_sid, caller=from_, called=to)
-        call = self._remember(identity, caller, Fetch(voice_url), options or CallOptions())
+        options = options or CallOptions()
+        self.rest.numbers[to] = (voice_url, options.callbacks.url or "")
+        call = self._remember(identity, caller, Fetch(voice_url), options)
         return await _judged(await call.run(), limits or Limits())
 
     def hang_up(self) -> None:

@@ -111,13 +111,13 @@ def form(**fields: str | int | None) -> list[tuple[str, str]]:
 
 def parse_call(body: bytes) -> CallResource | None:
     """Read a call; None when the body is not one."""
-    seen = _object(body)
+    seen = json_object(body)
     return None if seen is None else _call(seen)
 
 
 def parse_calls(body: bytes) -> list[CallResource] | None:
     """Read a list of calls, leaving out what is none; None when the body is no such list."""
-    seen = _object(body)
+    seen = json_object(body)
     listed = None if seen is None else seen.get("calls")
     if not isinstance(listed, list):
         return None
@@ -125,7 +125,8 @@ def parse_calls(body: bytes) -> list[CallResource] | None:
     return [call for call in found if call is not None]
 
 
-def _object(body: bytes) -> dict[str, object] | None:
+def json_object(body: bytes) -> dict[str, object] | None:
+    """Read a JSON object; None when the body is none."""
     try:
         return msgspec.json.decode(body, type=dict[str, object])
     except (ValueError, RecursionError):
@@ -133,24 +134,25 @@ def _object(body: bytes) -> dict[str, object] | None:
 
 
 def _call(seen: Mapping[str, object]) -> CallResource | None:
-    if not _text(seen, "sid"):
+    if not text_of(seen, "sid"):
         return None
     return CallResource(
-        sid=_text(seen, "sid"),
-        status=_text(seen, "status"),
-        direction=_text(seen, "direction"),
-        to_number=_text(seen, "to"),
-        from_number=_text(seen, "from"),
+        sid=text_of(seen, "sid"),
+        status=text_of(seen, "status"),
+        direction=text_of(seen, "direction"),
+        to_number=text_of(seen, "to"),
+        from_number=text_of(seen, "from"),
         duration_s=_duration_s(seen.get("duration")),
-        answered_by=_text(seen, "answered_by"),
-        parent_call_sid=_text(seen, "parent_call_sid"),
-        date_created=_text(seen, "date_created"),
-        start_time=_text(seen, "start_time"),
-        end_time=_text(seen, "end_time"),
+        answered_by=text_of(seen, "answered_by"),
+        parent_call_sid=text_of(seen, "parent_call_sid"),
+        date_created=text_of(seen, "date_created"),
+        start_time=text_of(seen, "start_time"),
+        end_time=text_of(seen, "end_time"),
     )
 
 
-def _text(seen: Mapping[str, object], key: str) -> str:
+def text_of(seen: Mapping[str, object], key: str) -> str:
+    """Return a text; empty when there is none under that name."""
     value = seen.get(key)
     return value if isinstance(value, str) else ""
 

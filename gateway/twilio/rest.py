@@ -1,4 +1,4 @@
-"""Twilio's Calls API over aiohttp: create, update, fetch, find and end a call.
+"""Twilio's REST API over aiohttp: create, update, fetch, find and end a call; the account and its numbers.
 
 Contract: https://www.twilio.com/docs/voice/api/call-resource. Creating a call has no idempotency key, so it
 is tried again only after 429, which Twilio answers before it does anything; after any other failure it may
@@ -16,11 +16,13 @@ import msgspec
 
 from gateway.egress.retry_after import retry_after_s
 from gateway.errors import TwilioApiError
+from gateway.twilio.account import Account, OwnNumber, parse_account, parse_numbers
 from gateway.twilio.calls import CallResource, NewCall, form, parse_call, parse_calls
 
 MAX_BODY_BYTES: Final = 262_144
 _MAX_RETRIES = 2
 _MOST_LISTED = 50
+_MOST_NUMBERS = 100
 # Twilio's own number says more than the status (https://www.twilio.com/docs/api/errors).
 _NOT_FOUND, _NOT_IN_PROGRESS = 20404, 21220
 _REASON_BY_CODE = {
@@ -33,7 +35,7 @@ _REASON_BY_STATUS = {401: "auth", 403: "auth", 404: "not_found", 429: "rate_limi
 
 
 class TwilioClient:
-    """One account's Calls API; lives as long as the process.
+    """One account's REST API; lives as long as the process.
 
     Args:
         session: made with ``trust_env=False``; this client never closes it.
@@ -56,7 +58,8 @@ class TwilioClient:
         self._session = session
         credentials = b64encode(f"{account_sid}:{auth_token}".encode()).decode("ascii")
         self._headers = {"Authorization": f"Basic {credentials}"}
-        self._calls_url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
+        self._account_url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}"
+        self._calls_url = f"{self._account_url}/Calls"
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._retry_pause_s = retry_pause_s
         self._retry_after_cap_s = retry_after_cap_s
@@ -117,6 +120,29 @@ class TwilioClient:
         )
         if found is None:
             raise _failure("answered with something that is no list of calls", "bad_answer", 200)
+        return found
+
+    async def fetch_account(self) -> Account:
+        """Read the account.
+
+        Raises:
+            TwilioApiError: among others with reason ``auth``.
+        """
+        found = parse_account(await self._request("GET", f"{self._account_url}.json", None, repeatable=True))
+        if found is None:
+            raise _failure("answered with something that is no account", "bad_answer", 200)
+        return found
+
+    async def list_numbers(self) -> list[OwnNumber]:
+        """List the account's numbers, the first hundred of them.
+
+        Raises:
+            TwilioApiError: Twilio did not say.
+        """
+        url = f"{self._account_url}/IncomingPhoneNumbers.json?PageSize={_MOST_NUMBERS}"
+        found = parse_numbers(await self._request("GET", url, None, repeatable=True))
+        if found is None:
+            raise _failure("answered with something that is no list of numbers", "bad_answer", 200)
         return found
 
     async def hang_up(self, call_sid: str) -> bool:

@@ -1,4 +1,4 @@
-"""Twilio's Calls REST API, by our own client and by hand."""
+"""Twilio's REST API, by our own client and by hand."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,13 +10,15 @@ import pytest
 
 from gateway.errors import TwilioApiError
 from gateway.simulator.caller import SilentCaller
+from gateway.simulator.options import CallOptions
 from gateway.simulator.progress import CallbackOptions
 from gateway.simulator.simulator import Simulator
 from gateway.twilio.calls import NewCall
 from gateway.twilio.rest import TwilioClient
 from tests.simulator.answering import ACCOUNT_SID, AUTH_TOKEN, HANGUP, answering, listen
 
-CALLS = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls"
+ACCOUNT = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
+CALLS = f"{ACCOUNT}/Calls"
 GOOD = {"To": "+15005550009", "From": "+15005550001", "Twiml": HANGUP}
 
 
@@ -367,3 +369,28 @@ class TestRefusals:
             await ended(twilio, client, created.sid)
 
         assert len(twilio.outbound) == 1
+
+
+class TestAccount:
+    """The account and its numbers."""
+
+    async def test_number_that_was_called_is_set_up_as_in_the_console(self) -> None:
+        """With the webhooks that the call went to."""
+        options = CallOptions(callbacks=CallbackOptions(url="http://127.0.0.1:9/twilio/status"))
+        async with answering(listen) as gateway, exchange() as (twilio, client):
+            voice_url = gateway.url + "/twilio/voice"
+            await twilio.call(voice_url, SilentCaller(0.05), to="+15005550001", options=options)
+            account, (number,) = await client.fetch_account(), await client.list_numbers()
+
+        assert (account.status, account.kind) == ("active", "Full")
+        assert (number.number, number.voice_url, number.voice_method) == ("+15005550001", voice_url, "POST")
+        assert number.status_callback == "http://127.0.0.1:9/twilio/status"
+        assert (number.voice, number.elsewhere) == (True, "")
+
+    async def test_nobody_else_is_told(self) -> None:
+        """Neither with another token nor of another account."""
+        async with exchange() as (twilio, _):
+            for path in (f"{ACCOUNT}.json", f"{ACCOUNT}/IncomingPhoneNumbers.json"):
+                assert (await ask(twilio, "GET", path, {}, "wrong"))[0] == 401
+                other = path.replace(ACCOUNT_SID, "AC" + "1" * 32)
+                assert (await ask(twilio, "GET", other, {}))[0] == 404

@@ -341,3 +341,22 @@ async def test_find_is_repeatable_and_says_when_it_does_not_know() -> None:
         assert await client.find_calls("+1", "+2") == []
     async with twilio(Reply(200, b"{}")) as (client, _):
         assert (await failure(client.find_calls("+1", "+2"))).reason == "bad_answer"
+
+
+async def test_account_and_numbers_are_asked_for_below_its_sid() -> None:
+    """What answers is Twilio, or it is said that it is not."""
+    account = CALLS.removesuffix("/Calls")
+    numbers = json.dumps({"incoming_phone_numbers": [{"phone_number": "+15550100"}]}).encode()
+    active = Reply(200, b'{"sid": "AC1", "status": "active", "type": "Full"}')
+    async with twilio(active, Reply(200, numbers)) as (client, script):
+        assert (await client.fetch_account()).status == "active"
+        assert [one.number for one in await client.list_numbers()] == ["+15550100"]
+    assert [path for _, path, _ in script.asked] == [
+        f"{account}.json",
+        f"{account}/IncomingPhoneNumbers.json?PageSize=100",
+    ]
+
+    async with twilio(Reply(200, b"{}"), Reply(200, b"{}"), fault(401, 20003)) as (client, _):
+        assert (await failure(client.fetch_account())).reason == "bad_answer"
+        assert (await failure(client.list_numbers())).reason == "bad_answer"
+        assert (await failure(client.fetch_account())).reason == "auth"
