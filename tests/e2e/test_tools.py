@@ -24,7 +24,7 @@ from tests.tools.workshop import EGRESS, after, says, serving
 
 SLACK_S = 0.1
 GAP_S = 0.040
-STALLS = 3  # caller, gateway and agent share this process: each may stand still on a frame's way
+STALLS = 5  # caller, gateway and agent share this process; so often a frame on its way waits for the loop
 PATIENT = CallOptions(max_seconds=20.0)
 SECRET = "canary-0123456789"
 CARD = "4111111111111111"
