@@ -1,43 +1,53 @@
-"""``vatel-gateway check``: whether a real call would work, asked of everybody who takes part in it.
+"""``vatel-gateway check``: whether a real call would work, asked of those who take part in it.
 
-Settings, database, other nodes, tools, Vatel, the Twilio account and its numbers are each asked for
-themselves. The public address is asked as Twilio would: over the internet and back to the gateway that runs
-behind it, with a signed webhook and a signed WebSocket. Nothing is changed anywhere.
+Database, other nodes, recordings, tools, Vatel, the Twilio account and its numbers are each asked for
+themselves. The public address is gone in at as Twilio does, back to the gateway that runs behind it: with a
+signed webhook and a signed WebSocket. No call is made, and none is booked.
 """
 
 import argparse
 import asyncio
+import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
+from sqlalchemy.engine import make_url
 
 from gateway import settings as configuration
 from gateway.audio.fillers import load_filler
 from gateway.call_parts import plain, twilio_client, vatel_client
-from gateway.cluster.valkey import ValkeyCluster
-from gateway.errors import GatewayError, TwilioApiError, VatelApiError
-from gateway.foundations import at_work, open_cluster
+from gateway.cluster.server import Server
+from gateway.egress.destinations import is_loopback_name
+from gateway.errors import ClusterError, GatewayError, TwilioApiError, VatelApiError
 from gateway.settings import Settings, environment
 from gateway.storage.database import Database
 from gateway.storage.migrations import check_schema
 from gateway.storage.overview import Overview
 from gateway.telemetry import log
+from gateway.telemetry.redact import escape
 from gateway.tools import loading
 from gateway.twilio import signature
 from gateway.twilio.account import OwnNumber
-from gateway.vatel.models import Agent
+from gateway.twilio.rest import TwilioClient
 
 _PATIENCE_S = 10.0
-_CLUSTER_WITHIN_S = 3.0
-_NO_CALL = "CA" + "0" * 32
+_NO_CALL, _NO_ACCOUNT = "CA" + "0" * 32, "AC" + "0" * 32
 _NAME_WIDTH = 15
+_MOST_SHOWN = 10
+_NOT_ACTIVE = 20005
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+# What a question may end in besides an answer; each is the finding of that question alone.
+_FAULTS = (GatewayError, aiohttp.ClientError, OSError, ValueError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one question came to; ``good`` is None when it could not be asked."""
+    """What one question came to; ``good`` is None when there is nothing to judge."""
 
     about: str
     good: bool | None
@@ -45,7 +55,8 @@ class Finding:
 
     def __str__(self) -> str:
         state = {True: "ok", False: "WRONG", None: "-"}[self.good]
-        return f"{state:<6}{self.about:<{_NAME_WIDTH}} {self.told}"
+        indent = "\n" + " " * (_NAME_WIDTH + 7)
+        return f"{state:<6}{self.about:<{_NAME_WIDTH}} {indent.join(map(escape, self.told.splitlines()))}"
 
 
 Ask = Callable[[Settings, aiohttp.ClientSession], Awaitable[Iterable[Finding]]]
@@ -64,14 +75,8 @@ async def run(arguments: argparse.Namespace) -> int:
     async for finding in findings(settings):
         print(finding, flush=True)  # noqa: T201 - the command line's own voice
         wrong += finding.good is False
-    print(_verdict(wrong))  # noqa: T201
+    print(f"\n{wrong} to be put right; then check again." if wrong else "\nNothing that was asked is wrong.")  # noqa: T201
     return 1 if wrong else 0
-
-
-def _verdict(wrong: int) -> str:
-    if not wrong:
-        return "\nNothing is wrong: call the number."
-    return f"\n{wrong} to be put right; then check again."
 
 
 async def findings(settings: Settings) -> AsyncIterator[Finding]:
@@ -92,13 +97,15 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
             try:
                 for finding in await ask(settings, http):
                     yield finding
-            except GatewayError as error:
-                yield Finding(about, False, str(error))
+            except _FAULTS as error:
+                told = str(error) if isinstance(error, GatewayError) else f"fails with {type(error).__name__}"
+                yield Finding(about, False, told)
 
 
 async def _database(settings: Settings, http: aiohttp.ClientSession) -> list[Finding]:
-    if (not_yet := _not_yet_made(settings.database.effective_url)) is not None:
-        return [not_yet]
+    url = make_url(settings.database.effective_url)
+    if url.drivername == "sqlite" and (judged := _file(Path(url.database or ""))) is not None:
+        return [judged]
     database = Database.open(settings.database.effective_url)
     try:
         if database.kind == "postgresql":
@@ -110,26 +117,40 @@ async def _database(settings: Settings, http: aiohttp.ClientSession) -> list[Fin
     return [Finding("database", True, told)]
 
 
-def _not_yet_made(url: str) -> Finding | None:
-    """Judge a SQLite file that is not there: opening it would make it."""
-    file = Path(url.removeprefix("sqlite:///"))
-    if not url.startswith("sqlite:") or file.exists():
-        return None
-    if file.absolute().parent.is_dir():
-        return Finding("database", True, "SQLite: the first start makes it")
-    return Finding("database", False, f"there is no folder for {file}: make it")
+def _file(file: Path) -> Finding | None:
+    """Judge a SQLite file that is not there, which opening would make, or that cannot be written."""
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        return Finding("database", False, f"there is no folder for {file}: make it")
+    if not os.access(folder, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
+        return Finding("database", False, f"{file} cannot be written: see to the rights of file and folder")
+    return None if file.exists() else Finding("database", True, "SQLite: the first start makes it")
 
 
 async def _cluster(settings: Settings, http: aiohttp.ClientSession) -> list[Finding]:
-    cluster = open_cluster(settings)
-    if not isinstance(cluster, ValkeyCluster):
+    if settings.cluster.url is None:
         return []
-    async with at_work(cluster.run):
-        for _ in range(int(_CLUSTER_WITHIN_S / 0.05)):
-            if cluster.connected:
-                return [Finding("cluster", True, "Redis or Valkey answers")]
-            await asyncio.sleep(0.05)
-    return [Finding("cluster", False, "Redis or Valkey does not answer: see GATEWAY_CLUSTER__URL")]
+    server = Server(settings.cluster.url.get_secret_value())
+    try:
+        await server.ask(lambda client: client.ping())
+    except ClusterError as error:
+        return [Finding("cluster", False, f"{error} (GATEWAY_CLUSTER__URL)")]
+    finally:
+        await server.close()
+    return [Finding("cluster", True, "Redis or Valkey answers")]
+
+
+async def _recordings(settings: Settings, http: aiohttp.ClientSession) -> list[Finding]:
+    folder = settings.recordings.effective_folder
+    if not _can_be_written(Path(folder)):
+        return [Finding("recordings", False, f"the folder {folder} cannot be written")]
+    return [Finding("recordings", True, f"the folder {folder} can be written")]
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Tell whether files can be put into a folder, which may have to be made first."""
+    place = folder.absolute()
+    return os.access(next(one for one in (place, *place.parents) if one.exists()), os.W_OK)
 
 
 async def _tools(settings: Settings, http: aiohttp.ClientSession) -> list[Finding]:
@@ -141,77 +162,108 @@ async def _tools(settings: Settings, http: aiohttp.ClientSession) -> list[Findin
 
 
 async def _vatel(settings: Settings, http: aiohttp.ClientSession) -> list[Finding]:
+    """Ask for what a call begins with; a token that nobody uses lapses."""
     vatel, agent_id = vatel_client(settings, http), settings.vatel.agent_id or ""
     try:
-        agent: Agent = await vatel.agents.get(agent_id)
+        agent = await vatel.agents.get(agent_id)
     except VatelApiError as error:
         return [Finding("Vatel", False, _vatel_fault(error, agent_id))]
-    return [Finding("Vatel", True, f"the agent {agent.name!r} is there")]
+    try:
+        await vatel.session_token(agent_id)
+    except VatelApiError as error:
+        told = f"the agent {agent.name!r} takes no session ({error}): has it a published version?"
+        return [Finding("Vatel", False, told)]
+    return [Finding("Vatel", True, f"the agent {agent.name!r} takes calls")]
 
 
 def _vatel_fault(error: VatelApiError, agent_id: str) -> str:
-    if error.reason in ("unauthorized", "forbidden"):
+    if error.reason == "unauthorized":
         return "the key is refused: copy it again into GATEWAY_VATEL__API_KEY"
     if error.reason in ("not_found", "bad_id"):
-        return f"there is no agent {agent_id} under this key: see GATEWAY_VATEL__AGENT_ID"
-    return f"{error} (GATEWAY_VATEL__BASE_URL)"
+        return f"there is no agent {agent_id} for this key: see GATEWAY_VATEL__AGENT_ID and __BASE_URL"
+    return f"{error} (GATEWAY_VATEL__BASE_URL, GATEWAY_VATEL__API_KEY)"
 
 
 async def _twilio(settings: Settings, http: aiohttp.ClientSession) -> list[Finding]:
     twilio = twilio_client(settings, http)
     if twilio is None:
         return [Finding("Twilio", None, "no credentials: calls are neither hung up nor placed by its API")]
+    account = await _account(twilio)
+    if not account.good:
+        return [account]
+    return [account, *_numbers(settings.public_url or "", await twilio.list_numbers())]
+
+
+async def _account(twilio: TwilioClient) -> Finding:
     try:
         account = await twilio.fetch_account()
-        numbers = await twilio.list_numbers()
     except TwilioApiError as error:
-        if error.reason in ("auth", "not_found"):
+        told = str(error)
+        if error.code == _NOT_ACTIVE:
+            told = "the account is not active: see Twilio's console"
+        elif error.reason in ("auth", "not_found"):
             told = "account and token do not fit: see GATEWAY_TWILIO__ACCOUNT_SID and __AUTH_TOKEN"
-            return [Finding("Twilio", False, told)]
-        raise
+        return Finding("Twilio", False, told)
     trial = "; it is a trial: it calls verified numbers only" if account.kind == "Trial" else ""
-    good = account.status == "active"
-    return [
-        Finding("Twilio", good, f"the account is {account.status or 'in an unknown state'}{trial}"),
-        *_numbers(settings.public_url or "", numbers),
-    ]
+    return Finding("Twilio", account.status == "active", f"the account is {account.status}{trial}")
 
 
 def _numbers(public_url: str, numbers: list[OwnNumber]) -> list[Finding]:
     voice_url, status_url = f"{public_url}/twilio/voice", f"{public_url}/twilio/status"
     able = [one for one in numbers if one.voice]
-    mine = [one for one in able if not one.elsewhere and one.voice_url == voice_url]
-    if not mine:
-        told = f'no number leads here: set "A call comes in" of one to {voice_url}, HTTP POST'
-        others = [Finding("", None, f"{one.number}: {_leads_to(one)}") for one in able[:10]]
-        return [
-            Finding("number", False, told if able else "the account has no number for voice: buy one"),
-            *others,
-        ]
-    return [_number(one, status_url) for one in mine]
+    mine = [one for one in able if not one.elsewhere and _same(one.voice_url, voice_url)]
+    if mine:
+        return [_number(one, status_url) for one in mine]
+    told = f'no number leads here: set "A call comes in" of one to {voice_url}, HTTP POST'
+    others = [Finding("", None, f"{one.number}: {_leads_to(one)}") for one in able[:_MOST_SHOWN]]
+    if len(able) > _MOST_SHOWN:
+        others.append(Finding("", None, f"and {len(able) - _MOST_SHOWN} more"))
+    through_application = any(one.elsewhere == "a TwiML application" for one in able)
+    return [Finding("number", None if through_application else False, told), *others]
 
 
 def _leads_to(one: OwnNumber) -> str:
-    return f"it is for {one.elsewhere}" if one.elsewhere else one.voice_url or "no webhook is set"
+    """Tell where a number leads, without what may be secret in an address of somebody else."""
+    if one.elsewhere:
+        return f"it is for {one.elsewhere}, which is not looked into"
+    parts = urlsplit(one.voice_url)
+    return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else "no webhook is set"
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether Twilio's signature for one address fits the other: a default port is left out."""
+    one_parts, other_parts = urlsplit(one), urlsplit(other)
+    return (one_parts.path, _place(one)) == (other_parts.path, _place(other))
+
+
+def _place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts.scheme, host.removesuffix(f":{_DEFAULT_PORTS.get(parts.scheme, '')}")
 
 
 def _number(one: OwnNumber, status_url: str) -> Finding:
     if one.voice_method != "POST":
         return Finding("number", False, f'{one.number}: set "A call comes in" to HTTP POST')
-    if (one.status_callback, one.status_callback_method) != (status_url, "POST"):
-        told = f'{one.number} leads here; set "Call status changes" to {status_url}, HTTP POST'
-        return Finding("number", False, told)
+    if not _same(one.status_callback, status_url) or one.status_callback_method != "POST":
+        told = f'{one.number} leads here; set "Call status changes" to {status_url}, HTTP POST, as well'
+        return Finding("number", None, told)
     return Finding("number", True, f"{one.number} leads here")
 
 
 async def _public(settings: Settings, http: aiohttp.ClientSession) -> list[Finding]:
-    """Go the way that Twilio goes; the first step that fails tells what is in the way."""
+    """Go in as Twilio does; the first step that fails tells what is in the way."""
     public_url = settings.public_url or ""
-    for step in (_reached, _signed, _socket):
+    for step in (_reachable, _ready, _signed, _socket):
         if fault := await _tried(step, settings, http):
             return [Finding("public address", False, f"{public_url} {fault}")]
-    told = "leads to this gateway; signatures fit, and WebSockets come through"
+    signatures = "signatures fit" if _checks(settings) else "signatures are not checked (by the settings)"
+    told = f"leads to a gateway; {signatures}, and WebSockets come through"
     return [Finding("public address", True, f"{public_url} {told}")]
+
+
+def _checks(settings: Settings) -> bool:
+    return settings.twilio.validate_signatures
 
 
 async def _tried(
@@ -223,31 +275,64 @@ async def _tried(
         return await step(settings, http)
     except TimeoutError:
         return "does not answer in time: does the gateway run, and the tunnel or proxy before it?"
-    except aiohttp.ClientConnectorCertificateError:
-        return "has a certificate that is not trusted: Twilio refuses it as well"
+    except aiohttp.ClientConnectorDNSError:
+        return "has a name that this machine cannot look up: is it spelled right?"
+    except aiohttp.ClientSSLError:
+        return "has a certificate that this machine does not trust: most likely Twilio refuses it as well"
     except aiohttp.ClientError as error:
         return f"cannot be reached ({type(error).__name__}): does the gateway run, and the tunnel before it?"
 
 
-async def _reached(settings: Settings, http: aiohttp.ClientSession) -> str | None:
+async def _reachable(settings: Settings, http: aiohttp.ClientSession) -> str | None:
+    """Tell an address of this very machine; a Twilio on it, the simulator, may use it."""
+    host, twilio = (
+        urlsplit(url).hostname or "" for url in (settings.public_url or "", settings.twilio.api_base_url)
+    )
+    if _is_here(host) and not _is_here(twilio):
+        return "is an address of this machine, which Twilio cannot reach: a tunnel or a proxy gives one"
+    return None
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return is_loopback_name(host)
+
+
+async def _ready(settings: Settings, http: aiohttp.ClientSession) -> str | None:
+    """Hear from the gateway itself why it takes no calls. A proxy may well keep this path to itself."""
     async with http.get(f"{settings.public_url}/readyz", allow_redirects=False) as answer:
         body = await answer.content.read(1_000)
-    if b'"status"' not in body:
-        return f"is answered by something else (HTTP {answer.status}): where does the tunnel or proxy lead?"
-    return None if answer.status == 200 else f"takes no calls now: {body.decode(errors='replace')}"
+    try:
+        status = json.loads(body)["status"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return f"takes no calls now: {status}" if status in ("draining", "no_database") else None
 
 
 async def _signed(settings: Settings, http: aiohttp.ClientSession) -> str | None:
     """Post what Twilio posts of a stream, of a call that does not exist: nobody takes note of it."""
     url = f"{settings.public_url}/twilio/stream-status"
-    form = [("AccountSid", settings.twilio.account_sid or ""), ("CallSid", _NO_CALL)]
-    async with http.post(url, data=form, headers=_signature(settings, url, form)) as answer:
-        if answer.status == 403:
-            return (
-                "refuses what is signed for it (403; Twilio would say error 11200): the gateway that runs has"
-                " another GATEWAY_PUBLIC_URL or auth token, or a proxy changes the path"
-            )
-        return None if answer.status == 204 else f"answers a webhook with HTTP {answer.status}"
+    form = [("AccountSid", settings.twilio.account_sid or _NO_ACCOUNT), ("CallSid", _NO_CALL)]
+    status = await _posted(http, url, form, _signature(settings, url, form))
+    if status == 403:
+        return (
+            "refuses what is signed for it (403; Twilio would say error 11200): the gateway that runs has"
+            " another GATEWAY_PUBLIC_URL or auth token, or a proxy changes the path"
+        )
+    if status != 204:
+        return f"is answered by something else (HTTP {status}): where does the tunnel or proxy lead?"
+    if _checks(settings) and await _posted(http, url, form, {"X-Twilio-Signature": "forged"}) != 403:
+        return "takes what nobody signed: no gateway, or one with GATEWAY_TWILIO__VALIDATE_SIGNATURES=false"
+    return None
+
+
+async def _posted(
+    http: aiohttp.ClientSession, url: str, form: list[tuple[str, str]], headers: dict[str, str]
+) -> int:
+    async with http.post(url, data=form, headers=headers, allow_redirects=False) as answer:
+        return answer.status
 
 
 async def _socket(settings: Settings, http: aiohttp.ClientSession) -> str | None:
@@ -256,6 +341,8 @@ async def _socket(settings: Settings, http: aiohttp.ClientSession) -> str | None
         async with http.ws_connect(url, headers=_signature(settings, url, [])):
             return None
     except aiohttp.WSServerHandshakeError as error:
+        if error.status == 503:
+            return "takes no WebSocket now (HTTP 503): is the gateway busy, or away behind its proxy?"
         return f"lets no WebSocket through (HTTP {error.status}): the tunnel or proxy must pass the upgrade"
 
 
@@ -267,6 +354,7 @@ def _signature(settings: Settings, url: str, form: list[tuple[str, str]]) -> dic
 _QUESTIONS: tuple[tuple[str, Ask], ...] = (
     ("database", _database),
     ("cluster", _cluster),
+    ("recordings", _recordings),
     ("tools", _tools),
     ("Vatel", _vatel),
     ("Twilio", _twilio),

@@ -54,7 +54,7 @@ async def foundations(settings: Settings, now: Callable[[], float]) -> AsyncIter
         ConfigError: a URL or a key that cannot be used.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every step, and so would each start
-    cluster, recordings = open_cluster(settings), _recordings(settings.recordings, now)
+    cluster, recordings = _cluster(settings), _recordings(settings.recordings, now)
     database = Database.open(settings.database.effective_url)
     try:
         await prepare(database)
@@ -65,8 +65,7 @@ async def foundations(settings: Settings, now: Callable[[], float]) -> AsyncIter
         await database.close()
 
 
-def open_cluster(settings: Settings) -> Cluster:
-    """Return what joins the nodes; it connects once it is run."""
+def _cluster(settings: Settings) -> Cluster:
     node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     url = settings.cluster.url
     return InProcessCluster(node) if url is None else ValkeyCluster(node, url.get_secret_value())

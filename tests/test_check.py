@@ -3,7 +3,9 @@
 import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -13,6 +15,8 @@ from gateway.app import serving
 from gateway.check import Finding, findings
 from gateway.settings import Settings
 from gateway.simulator.simulator import Simulator
+from gateway.twilio.account import OwnNumber
+from gateway.vatel.rest import VatelClient
 from tests.databases import PostgresServer
 from tests.front_door import ACCOUNT
 from tests.test_app import TOKEN, Town, town
@@ -56,7 +60,7 @@ async def test_all_is_well() -> None:
             live = gateway.registry.live
 
     assert {about: finding.good for about, finding in found.items()} == dict.fromkeys(
-        ["settings", "database", "Vatel", "Twilio", "number", "public address"], True
+        ["settings", "database", "recordings", "Vatel", "Twilio", "number", "public address"], True
     )
     assert "'echo'" in found["Vatel"].told
     assert NUMBER in found["number"].told
@@ -78,7 +82,7 @@ async def test_status_tells_whether_something_is_wrong(
         told_bad = capsys.readouterr().out
 
     assert (good, bad) == (0, 1)
-    assert told_good.endswith("Nothing is wrong: call the number.\n")
+    assert told_good.endswith("Nothing that was asked is wrong.\n")
     assert "WRONG public address" in told_bad
     assert "1 to be put right" in told_bad
     assert TOKEN not in told_good + told_bad
@@ -111,7 +115,6 @@ async def test_setting_that_is_another_is_named(
     [
         ({"voice": "https://old.example/voice"}, 'no number leads here: set "A call comes in"'),
         ({"voice": ""}, 'no number leads here: set "A call comes in"'),
-        ({"status": ""}, 'set "Call status changes"'),
     ],
 )
 async def test_number_that_is_set_up_otherwise_is_told_with_what_to_set(
@@ -151,20 +154,141 @@ async def test_address_that_leads_elsewhere_is_told(monkeypatch: pytest.MonkeyPa
 
 async def test_proxy_that_passes_no_websocket_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Webhooks come through, the upgrade does not: Twilio would say error 31920."""
+    async with town() as place:
 
-    async def webhook(request: web.Request) -> web.Response:
-        return web.Response(status=204)
+        async def forward(request: web.Request) -> web.Response:
+            headers = {
+                name: request.headers[name]
+                for name in ("Content-Type", "X-Twilio-Signature")
+                if name in request.headers
+            }
+            url = f"http://127.0.0.1:{place.port}{request.path}"
+            async with place.http.post(url, data=await request.read(), headers=headers) as answer:
+                return web.Response(status=answer.status)
 
-    async def ready(request: web.Request) -> web.Response:
-        return web.json_response({"status": "ready", "calls": 0})
+        async with elsewhere([web.post("/twilio/{path}", forward)]) as url:
+            wanted = place.settings("echo").model_copy(update={"public_url": url})
+            async with serving(wanted, place.listener):
+                finding = await alone("public address", wanted, monkeypatch)
 
-    routes = [web.get("/readyz", ready), web.post("/twilio/stream-status", webhook)]
-    async with town() as place, elsewhere(routes) as url:
-        wanted = place.settings("echo").model_copy(update={"public_url": url})
+    assert finding.good is False
+    assert "lets no WebSocket through (HTTP 405)" in finding.told
+
+
+@pytest.mark.parametrize("checked", [True, False])
+async def test_gateway_that_checks_no_signature_is_told(
+    monkeypatch: pytest.MonkeyPatch, checked: bool
+) -> None:
+    """Unless the settings have it so: then nothing is said of signatures that fit."""
+    async with town() as place:
+        believing = place.settings("echo", twilio={"validate_signatures": False})
+        wanted = place.settings("echo", twilio={"validate_signatures": checked})
+        async with serving(believing, place.listener):
+            finding = await alone("public address", wanted, monkeypatch)
+
+    assert finding.good is not checked
+    assert ("takes what nobody signed" if checked else "signatures are not checked") in finding.told
+
+
+async def test_address_of_this_machine_is_none_for_twilio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own may use it, the real one cannot."""
+    async with town() as place:
+        twilio: dict[str, object] = {"api_base_url": "https://api.twilio.com"}
+        finding = await alone("public address", place.settings("echo", twilio=twilio), monkeypatch)
+
+    assert finding.good is False
+    assert "which Twilio cannot reach" in finding.told
+
+
+async def test_gateway_that_takes_no_calls_now_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is draining, say."""
+    async with town() as place:
+        wanted = place.settings("echo")
+        async with serving(wanted, place.listener) as gateway:
+            gateway.registry.draining = True
+            finding = await alone("public address", wanted, monkeypatch)
+
+    assert finding.told.endswith("takes no calls now: draining")
+
+
+async def test_agent_without_a_published_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there, and takes no session: every call would fail."""
+    async with town() as place:
+        vatel = VatelClient(place.http, place.sandbox.url, place.sandbox.api_key)
+        agent = await vatel.agents.create("bare")
+        finding = await alone("Vatel", place.settings("echo", vatel={"agent_id": agent.id}), monkeypatch)
+
+    assert finding.good is False
+    assert "'bare' takes no session" in finding.told
+    assert "published version" in finding.told
+
+
+async def test_address_of_somebody_else_is_shown_without_its_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Users, passwords and keys in the webhooks of other numbers are nobody's business here."""
+    async with town() as place, number_of(place, voice="https://u:canary@old.example/voice?key=canary"):
+        finding = await alone("Twilio", place.settings("echo"), monkeypatch)
+
+    assert finding.told == f"{NUMBER}: https://old.example/voice"
+
+
+@pytest.mark.parametrize(
+    ("voice_url", "same"),
+    [
+        ("https://voice.example/twilio/voice", True),
+        ("https://voice.example:443/twilio/voice", True),
+        ("https://user:pw@voice.example/twilio/voice", True),
+        ("https://voice.example/twilio/voice?more=1", True),
+        ("https://Voice.example/twilio/voice", False),
+        ("https://voice.example/twilio/voice/", False),
+        ("http://voice.example/twilio/voice", False),
+    ],
+)
+def test_number_leads_here_when_its_signatures_fit(voice_url: str, same: bool) -> None:
+    """What Twilio leaves out of a signature may differ, and nothing else."""
+    number = OwnNumber(
+        NUMBER, voice_url, "POST", "https://voice.example/twilio/status", "POST", "", voice=True
+    )
+    found = check._numbers("https://voice.example", [number])
+
+    assert found[0].good is same
+
+
+@pytest.mark.parametrize(
+    ("changes", "good", "told"),
+    [
+        ({"voice_method": "GET"}, False, "to HTTP POST"),
+        ({"elsewhere": "a SIP trunk"}, False, "no number leads here"),
+        ({"elsewhere": "a TwiML application"}, None, "no number leads here"),
+        ({"voice": False}, False, "no number leads here"),
+        ({"status_callback": ""}, None, 'set "Call status changes"'),
+    ],
+)
+def test_number_that_is_not_set_up_is_judged(changes: dict[str, Any], good: bool | None, told: str) -> None:
+    """A TwiML application may lead here all the same, and a call works without its status."""
+    voice_url, status_url = (f"https://voice.example/twilio/{path}" for path in ("voice", "status"))
+    whole = OwnNumber(NUMBER, voice_url, "POST", status_url, "POST", "", voice=True)
+    found = check._numbers("https://voice.example", [replace(whole, **changes)])
+
+    assert found[0].good is good
+    assert told in found[0].told
+
+
+async def test_fault_of_one_question_is_its_finding_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library makes of an odd setting, the others are asked."""
+    async with town() as place:
+        wanted = place.settings("echo").model_copy(update={"public_url": f"https://{'a' * 70}.example"})
         finding = await alone("public address", wanted, monkeypatch)
 
     assert finding.good is False
-    assert "lets no WebSocket through (HTTP 404)" in finding.told
+
+
+def test_finding_is_one_line_a_fault_and_nothing_else() -> None:
+    """What somebody else sent cannot speak to the terminal."""
+    assert str(Finding("tools", False, "one\ntwo\x1b[31m")) == (
+        "WRONG tools           one\n                      two\\x1b[31m"
+    )
 
 
 async def test_database_is_judged_and_not_made(
@@ -187,7 +311,6 @@ async def test_database_is_judged_and_not_made(
 
 async def test_cluster_that_is_set_is_asked(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that answers is fine, one that is not there is named after a while."""
-    monkeypatch.setattr(check, "_CLUSTER_WITHIN_S", 0.3)
     async with town() as place:
         good = await alone("cluster", place.settings("echo", cluster={"url": valkey.url}), monkeypatch)
         bad = await alone(

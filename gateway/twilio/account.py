@@ -46,13 +46,18 @@ def parse_account(body: bytes) -> Account | None:
     return Account(text_of(seen, "status"), text_of(seen, "type"))
 
 
-def parse_numbers(body: bytes) -> list[OwnNumber] | None:
-    """Read a list of numbers, leaving out what is none; None when the body is no such list."""
+def parse_numbers(body: bytes) -> tuple[list[OwnNumber], str] | None:
+    """Read a page of numbers, leaving out what is none.
+
+    Returns:
+        The numbers, and the path of the next page, empty behind the last; None when the body is no page.
+    """
     seen = json_object(body)
     listed = None if seen is None else seen.get("incoming_phone_numbers")
-    if not isinstance(listed, list):
+    if seen is None or not isinstance(listed, list):
         return None
-    return [_number(one) for one in listed if isinstance(one, dict) and text_of(one, "phone_number")]
+    found = [_number(one) for one in listed if isinstance(one, dict) and text_of(one, "phone_number")]
+    return found, text_of(seen, "next_page_uri")
 
 
 def _number(seen: Mapping[str, object]) -> OwnNumber:

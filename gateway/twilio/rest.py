@@ -22,7 +22,7 @@ from gateway.twilio.calls import CallResource, NewCall, form, parse_call, parse_
 MAX_BODY_BYTES: Final = 262_144
 _MAX_RETRIES = 2
 _MOST_LISTED = 50
-_MOST_NUMBERS = 100
+_NUMBERS_A_PAGE, _MOST_PAGES = 100, 10
 # Twilio's own number says more than the status (https://www.twilio.com/docs/api/errors).
 _NOT_FOUND, _NOT_IN_PROGRESS = 20404, 21220
 _REASON_BY_CODE = {
@@ -58,7 +58,8 @@ class TwilioClient:
         self._session = session
         credentials = b64encode(f"{account_sid}:{auth_token}".encode()).decode("ascii")
         self._headers = {"Authorization": f"Basic {credentials}"}
-        self._account_url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}"
+        self._base_url = base_url.rstrip("/")
+        self._account_url = f"{self._base_url}/2010-04-01/Accounts/{quote(account_sid, safe='')}"
         self._calls_url = f"{self._account_url}/Calls"
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._retry_pause_s = retry_pause_s
@@ -134,16 +135,22 @@ class TwilioClient:
         return found
 
     async def list_numbers(self) -> list[OwnNumber]:
-        """List the account's numbers, the first hundred of them.
+        """List the account's numbers, the first thousand of them.
 
         Raises:
             TwilioApiError: Twilio did not say.
         """
-        url = f"{self._account_url}/IncomingPhoneNumbers.json?PageSize={_MOST_NUMBERS}"
-        found = parse_numbers(await self._request("GET", url, None, repeatable=True))
-        if found is None:
-            raise _failure("answered with something that is no list of numbers", "bad_answer", 200)
-        return found
+        numbers: list[OwnNumber] = []
+        url = f"{self._account_url}/IncomingPhoneNumbers.json?PageSize={_NUMBERS_A_PAGE}"
+        for _ in range(_MOST_PAGES):
+            page = parse_numbers(await self._request("GET", url, None, repeatable=True))
+            if page is None:
+                raise _failure("answered with something that is no list of numbers", "bad_answer", 200)
+            numbers += page[0]
+            if not page[1].startswith("/"):
+                break
+            url = self._base_url + page[1]
+        return numbers
 
     async def hang_up(self, call_sid: str) -> bool:
         """End a call; False when it was over already.

@@ -346,14 +346,19 @@ async def test_find_is_repeatable_and_says_when_it_does_not_know() -> None:
 async def test_account_and_numbers_are_asked_for_below_its_sid() -> None:
     """What answers is Twilio, or it is said that it is not."""
     account = CALLS.removesuffix("/Calls")
-    numbers = json.dumps({"incoming_phone_numbers": [{"phone_number": "+15550100"}]}).encode()
+    pages = [
+        {"incoming_phone_numbers": [{"phone_number": number}], "next_page_uri": following}
+        for number, following in (("+15550100", "/next?Page=1"), ("+15550101", None))
+    ]
+    first, second = (Reply(200, json.dumps(page).encode()) for page in pages)
     active = Reply(200, b'{"sid": "AC1", "status": "active", "type": "Full"}')
-    async with twilio(active, Reply(200, numbers)) as (client, script):
+    async with twilio(active, first, second) as (client, script):
         assert (await client.fetch_account()).status == "active"
-        assert [one.number for one in await client.list_numbers()] == ["+15550100"]
+        assert [one.number for one in await client.list_numbers()] == ["+15550100", "+15550101"]
     assert [path for _, path, _ in script.asked] == [
         f"{account}.json",
         f"{account}/IncomingPhoneNumbers.json?PageSize=100",
+        "/next?Page=1",
     ]
 
     async with twilio(Reply(200, b"{}"), Reply(200, b"{}"), fault(401, 20003)) as (client, _):
