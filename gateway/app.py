@@ -21,7 +21,7 @@ from gateway.api.server import server
 from gateway.audio.fillers import load_filler
 from gateway.bridge.clock import Clock
 from gateway.bridge.registry import Registry
-from gateway.call_parts import CallParts, carrier, plain, twilio_client, vatel_client
+from gateway.call_parts import CallParts, carrier, http_session, plain, twilio_client, vatel_client
 from gateway.control_plane import control_plane, dial_config, utc_now
 from gateway.dialling.outbound import Outbound
 from gateway.dialling.switchboard import Switchboard
@@ -137,14 +137,9 @@ async def serving(
 
 
 def _http(addresses: Addresses) -> aiohttp.ClientSession:
-    """Return one pool for both vendors; nothing from the environment decides where our traffic goes."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, resolver=AddressResolver(addresses)),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        # Nothing is unpacked, so that no body grows; then nothing may be asked for packed.
-        auto_decompress=False,
-        headers={"Accept-Encoding": "identity"},
+    """Return one pool for both vendors."""
+    return http_session(
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, resolver=AddressResolver(addresses))
     )
 
 

@@ -1,6 +1,7 @@
 """What every call is put together from, and what is asked of the phone company for it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
@@ -45,6 +46,22 @@ _SECOND_TRY_S = 2.0
 def plain(secret: SecretStr | None) -> str:
     """Return a secret's text; empty when it is not set."""
     return secret.get_secret_value() if secret is not None else ""
+
+
+def http_session(**more: Any) -> aiohttp.ClientSession:
+    """Return a client for the vendors; nothing from the environment decides where our traffic goes.
+
+    Args:
+        more: what else the session is to be made with.
+    """
+    return aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        # Nothing is unpacked, so that no body grows; then nothing may be asked for packed.
+        auto_decompress=False,
+        headers={"Accept-Encoding": "identity"},
+        **more,
+    )
 
 
 def vatel_client(settings: Settings, http: aiohttp.ClientSession) -> VatelClient:

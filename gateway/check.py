@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,11 +19,11 @@ from sqlalchemy.engine import make_url
 
 from gateway import settings as configuration
 from gateway.audio.fillers import load_filler
-from gateway.call_parts import plain, twilio_client, vatel_client
+from gateway.call_parts import http_session, plain, twilio_client, vatel_client
 from gateway.cluster.server import Server
-from gateway.egress.destinations import is_loopback_name
 from gateway.errors import ClusterError, GatewayError, TwilioApiError, VatelApiError
 from gateway.settings import Settings, environment
+from gateway.settings.formats import is_loopback, url_host
 from gateway.storage.database import Database
 from gateway.storage.migrations import check_schema
 from gateway.storage.overview import Overview
@@ -41,6 +40,7 @@ _NAME_WIDTH = 15
 _MOST_SHOWN = 10
 _NOT_ACTIVE = 20005
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_ELSEWHERE = {"trunk": "a SIP trunk", "application": "a TwiML application"}
 # What a question may end in besides an answer; each is the finding of that question alone.
 _FAULTS = (GatewayError, aiohttp.ClientError, OSError, ValueError, TypeError)
 
@@ -86,13 +86,7 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
         settings: complete for serving.
     """
     yield Finding("settings", True, "all that serving needs is set")
-    async with aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        headers={"Accept-Encoding": "identity"},
-        timeout=aiohttp.ClientTimeout(total=_PATIENCE_S),
-    ) as http:
+    async with http_session(timeout=aiohttp.ClientTimeout(total=_PATIENCE_S)) as http:
         for about, ask in _QUESTIONS:
             try:
                 for finding in await ask(settings, http):
@@ -211,41 +205,36 @@ async def _account(twilio: TwilioClient) -> Finding:
 def _numbers(public_url: str, numbers: list[OwnNumber]) -> list[Finding]:
     voice_url, status_url = f"{public_url}/twilio/voice", f"{public_url}/twilio/status"
     able = [one for one in numbers if one.voice]
-    mine = [one for one in able if not one.elsewhere and _same(one.voice_url, voice_url)]
+    mine = [one for one in able if not one.elsewhere and _where(one.voice_url) == _where(voice_url)]
     if mine:
         return [_number(one, status_url) for one in mine]
     told = f'no number leads here: set "A call comes in" of one to {voice_url}, HTTP POST'
     others = [Finding("", None, f"{one.number}: {_leads_to(one)}") for one in able[:_MOST_SHOWN]]
     if len(able) > _MOST_SHOWN:
         others.append(Finding("", None, f"and {len(able) - _MOST_SHOWN} more"))
-    through_application = any(one.elsewhere == "a TwiML application" for one in able)
-    return [Finding("number", None if through_application else False, told), *others]
+    perhaps = any(one.elsewhere == "application" for one in able)
+    return [Finding("number", None if perhaps else False, told), *others]
 
 
 def _leads_to(one: OwnNumber) -> str:
     """Tell where a number leads, without what may be secret in an address of somebody else."""
     if one.elsewhere:
-        return f"it is for {one.elsewhere}, which is not looked into"
+        return f"it is for {_ELSEWHERE[one.elsewhere]}, which is not looked into"
     parts = urlsplit(one.voice_url)
     return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else "no webhook is set"
 
 
-def _same(one: str, other: str) -> bool:
-    """Tell whether Twilio's signature for one address fits the other: a default port is left out."""
-    one_parts, other_parts = urlsplit(one), urlsplit(other)
-    return (one_parts.path, _place(one)) == (other_parts.path, _place(other))
-
-
-def _place(url: str) -> tuple[str, str]:
+def _where(url: str) -> tuple[str, str, str]:
+    """Return scheme, host and path of an address: the rest changes neither its end nor a signature."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return parts.scheme, host.removesuffix(f":{_DEFAULT_PORTS.get(parts.scheme, '')}")
+    return parts.scheme, host.removesuffix(f":{_DEFAULT_PORTS.get(parts.scheme, '')}"), parts.path
 
 
 def _number(one: OwnNumber, status_url: str) -> Finding:
     if one.voice_method != "POST":
         return Finding("number", False, f'{one.number}: set "A call comes in" to HTTP POST')
-    if not _same(one.status_callback, status_url) or one.status_callback_method != "POST":
+    if _where(one.status_callback) != _where(status_url) or one.status_callback_method != "POST":
         told = f'{one.number} leads here; set "Call status changes" to {status_url}, HTTP POST, as well'
         return Finding("number", None, told)
     return Finding("number", True, f"{one.number} leads here")
@@ -285,19 +274,12 @@ async def _tried(
 
 async def _reachable(settings: Settings, http: aiohttp.ClientSession) -> str | None:
     """Tell an address of this very machine; a Twilio on it, the simulator, may use it."""
-    host, twilio = (
-        urlsplit(url).hostname or "" for url in (settings.public_url or "", settings.twilio.api_base_url)
+    here, twilio_too = (
+        is_loopback(url_host(url)) for url in (settings.public_url or "", settings.twilio.api_base_url)
     )
-    if _is_here(host) and not _is_here(twilio):
+    if here and not twilio_too:
         return "is an address of this machine, which Twilio cannot reach: a tunnel or a proxy gives one"
     return None
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return is_loopback_name(host)
 
 
 async def _ready(settings: Settings, http: aiohttp.ClientSession) -> str | None:

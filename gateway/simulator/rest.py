@@ -6,9 +6,10 @@ https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource.
 
 import base64
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -24,6 +25,7 @@ _WAITING: Final = frozenset({"queued", "initiated", "ringing"})
 _MAX_TWIML_CHARS: Final = 4_000
 _LONGEST_S: Final = 600.0
 
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Dial = Callable[[Identity, Source, CallOptions], Call]
 
 
@@ -54,36 +56,31 @@ class RestApi:
         """Build the aiohttp application."""
         app = web.Application()
         account = f"/{API_VERSION}/Accounts/{{account}}"
-        app.router.add_get(f"{account}.json", self._account)
-        app.router.add_get(f"{account}/IncomingPhoneNumbers.json", self._numbers)
+        app.router.add_get(f"{account}.json", self._guarded(self._account))
+        app.router.add_get(f"{account}/IncomingPhoneNumbers.json", self._guarded(self._numbers))
         calls = f"{account}/Calls"
-        app.router.add_post(f"{calls}.json", self._create)
-        app.router.add_get(f"{calls}.json", self._list)
-        app.router.add_get(f"{calls}/{{call}}.json", self._fetch)
-        app.router.add_post(f"{calls}/{{call}}.json", self._update)
+        app.router.add_post(f"{calls}.json", self._guarded(self._create))
+        app.router.add_get(f"{calls}.json", self._guarded(self._list))
+        app.router.add_get(f"{calls}/{{call}}.json", self._guarded(self._fetch))
+        app.router.add_post(f"{calls}/{{call}}.json", self._guarded(self._update))
         return app
 
+    def _guarded(self, handler: _Handler) -> _Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            refusal = self._refusal(request)
+            return await handler(request) if refusal is None else refusal
+
+        return handle
+
     async def _account(self, request: web.Request) -> web.Response:
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return refusal
         account = {"sid": self._account_sid, "friendly_name": "Simulator", "status": "active", "type": "Full"}
         return web.json_response(account)
 
     async def _numbers(self, request: web.Request) -> web.Response:
-        """Answer one page."""
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return refusal
-        found = [_number(number, *hooks) for number, hooks in self.numbers.items()]
-        size = int(request.query.get("PageSize", "50"))
-        page = {"page": 0, "page_size": size, "next_page_uri": None}
-        return web.json_response({"incoming_phone_numbers": found[:size], **page})
+        found = (_number(number, *hooks) for number, hooks in self.numbers.items())
+        return _page(request, "incoming_phone_numbers", found)
 
     async def _create(self, request: web.Request) -> web.Response:
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return refusal
         form = await _form(request)
         values = dict(form)
         fault = _create_fault(values)
@@ -106,32 +103,21 @@ class RestApi:
 
     async def _list(self, request: web.Request) -> web.Response:
         """Answer one page, newest first; numbers and status narrow it."""
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return refusal
         asked = request.query
-        found = [
+        found = (
             call
             for call in reversed(self._calls.values())
             if asked.get("To", call.identity.called) == call.identity.called
             and asked.get("From", call.identity.caller) == call.identity.caller
             and asked.get("Status", call.status) == call.status
-        ]
-        size = int(asked.get("PageSize", "50"))
-        page = {"page": 0, "page_size": size, "next_page_uri": None}
-        return web.json_response({"calls": [resource(call) for call in found[:size]], **page})
+        )
+        return _page(request, "calls", (resource(call) for call in found))
 
     async def _fetch(self, request: web.Request) -> web.Response:
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return refusal
         call = self._calls.get(request.match_info["call"])
         return web.json_response(resource(call)) if call is not None else _not_found(request)
 
     async def _update(self, request: web.Request) -> web.Response:
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return refusal
         call = self._calls.get(request.match_info["call"])
         if call is None:
             return _not_found(request)
@@ -159,6 +145,13 @@ class RestApi:
         if request.match_info["account"] != self._account_sid:
             return _not_found(request)
         return None
+
+
+def _page(request: web.Request, name: str, found: Iterable[dict[str, Any]]) -> web.Response:
+    """Answer the first page of a list, which is the only one."""
+    size = int(request.query.get("PageSize", "50"))
+    page = {"page": 0, "page_size": size, "next_page_uri": None}
+    return web.json_response({name: list(islice(found, size)), **page})
 
 
 async def _form(request: web.Request) -> Form:

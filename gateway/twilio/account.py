@@ -6,6 +6,7 @@ https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway.twilio.calls import json_object, text_of
 
@@ -24,8 +25,8 @@ class OwnNumber:
 
     Attributes:
         voice_url: whose TwiML is asked for; empty when there is none.
-        elsewhere: what takes the calls instead, whatever ``voice_url`` says: a TwiML application or a SIP
-            trunk; empty when nothing does.
+        elsewhere: what takes the calls instead, whatever ``voice_url`` says: a SIP trunk or a TwiML
+            application; empty when nothing does.
         voice: whether it can be called at all.
     """
 
@@ -34,7 +35,7 @@ class OwnNumber:
     voice_method: str
     status_callback: str
     status_callback_method: str
-    elsewhere: str
+    elsewhere: Literal["", "trunk", "application"]
     voice: bool
 
 
@@ -69,6 +70,6 @@ def _number(seen: Mapping[str, object]) -> OwnNumber:
         voice_method=text_of(seen, "voice_method"),
         status_callback=text_of(seen, "status_callback"),
         status_callback_method=text_of(seen, "status_callback_method"),
-        elsewhere="a SIP trunk" if trunk else "a TwiML application" if application else "",
+        elsewhere="trunk" if trunk else "application" if application else "",
         voice=not isinstance(able, dict) or able.get("voice") is not False,
     )

@@ -63,8 +63,8 @@ def test_number_is_read_with_its_webhooks() -> None:
 @pytest.mark.parametrize(
     ("changes", "elsewhere", "voice"),
     [
-        ({"trunk_sid": "TK1"}, "a SIP trunk", True),
-        ({"voice_application_sid": "AP1"}, "a TwiML application", True),
+        ({"trunk_sid": "TK1"}, "trunk", True),
+        ({"voice_application_sid": "AP1"}, "application", True),
         ({"capabilities": {"voice": False}}, "", False),
         ({"capabilities": None}, "", True),
         ({"voice_url": None, "voice_method": 7}, "", True),
