@@ -1,16 +1,18 @@
 """The caller's leg of one call: Twilio's stream in, paced agent audio out. A shell, no decisions."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol
 
 from gateway.audio.heard import BYTES_PER_MS, TurnHeard
 from gateway.bridge import events as on
 from gateway.bridge.caller_line import CallerLine
+from gateway.bridge.guarded import guarded
 from gateway.bridge.media import Cleared, Downlink, Ours
 from gateway.bridge.response import ResponseClock
 from gateway.errors import CallerProtocolError
 from gateway.recording.tape import Recorder
-from gateway.twilio.messages import Dtmf, Media, Stop, TwilioMessage
+from gateway.twilio.messages import Dtmf, Media, Stop
 from gateway.twilio.protocol import MarkReturned, MediaStream
 from gateway.twilio.socket import SocketClosed
 
@@ -24,8 +26,8 @@ _STALLED_S = 5.0
 class CallerSocket(Protocol):
     """What the leg needs of its socket."""
 
-    async def receive(self) -> str | SocketClosed:
-        """Wait for the next text message, or the end."""
+    async def listen(self, take: Callable[[str], None]) -> SocketClosed:
+        """Have every text message taken as it comes, until the end; ``take`` must not raise."""
 
     def send(self, text: str, *, urgent: bool = False) -> bool:
         """Write a message at once; False when it was dropped because the peer reads too slowly."""
@@ -106,40 +108,42 @@ class CallerLeg:
         self._last_mark: str | None = None
         self._give_up_on_mark_at: float | None = None
         self._stall = _Stall()
+        self._left = False
         self.downlink = downlink
         self.dropped = 0
 
-    async def listen(self, listener: CallerListener) -> None:
-        """Read until the leg ends; the last thing reported is a ``CallerLeft``."""
-        while True:
-            received = await self._socket.receive()
-            if isinstance(received, SocketClosed):
-                how: Literal["hung_up", "lost"] = "hung_up" if received.code in (1000, 1005) else "lost"
-                listener.happened(on.CallerLeft(how, f"close_{received.code}"))
-                return
-            try:
-                message = self._stream.receive(received)
-            except CallerProtocolError as error:
-                if self._stream.failed:
-                    listener.happened(on.CallerLeft("protocol", error.reason))
-                    return
-                continue
-            if type(message) is Media:
-                self._line.heard(message, self._now())
-                listener.caller_audio(message.payload)
-            elif message is not None and self._dispatch(message, listener):
-                return
+    async def listen(self, listener: CallerListener, failed: Callable[[Exception], None]) -> None:
+        """Read until the socket is closed; the last thing reported, once, is a ``CallerLeft``.
 
-    def _dispatch(self, message: TwilioMessage | MarkReturned, listener: CallerListener) -> bool:
-        """Pass on what is not media; return True at the end of the stream."""
-        if isinstance(message, MarkReturned):
+        Args:
+            failed: is told of a bug in what a message led to.
+        """
+        closed = await self._socket.listen(guarded(partial(self._hear, listener), failed))
+        if not self._left:
+            how: Literal["hung_up", "lost"] = "hung_up" if closed.code in (1000, 1005) else "lost"
+            listener.happened(on.CallerLeft(how, f"close_{closed.code}"))
+
+    def _hear(self, listener: CallerListener, text: str) -> None:
+        """Take one message of Twilio's to completion."""
+        if self._left:
+            return
+        try:
+            message = self._stream.receive(text)
+        except CallerProtocolError as error:
+            if self._stream.failed:
+                self._left = True
+                listener.happened(on.CallerLeft("protocol", error.reason))
+            return
+        if type(message) is Media:
+            self._line.heard(message, self._now())
+            listener.caller_audio(message.payload)
+        elif isinstance(message, MarkReturned):
             self._mark_returned(message, listener)
         elif isinstance(message, Dtmf):
             listener.caller_key(message.digit)
         elif isinstance(message, Stop):
+            self._left = True
             listener.happened(on.CallerLeft("hung_up"))
-            return True
-        return False
 
     def _mark_returned(self, mark: MarkReturned, listener: CallerListener) -> None:
         heard = self.downlink.mark_returned(mark.name, self._now(), flushed=mark.flushed)

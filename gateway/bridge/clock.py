@@ -14,14 +14,11 @@ from itertools import count
 class Alarm:
     """Wakes one call at one time. Lives as long as its call; made by :meth:`Clock.alarm`."""
 
-    __slots__ = ("_clock", "on_due", "on_error", "queued_at", "when")
+    __slots__ = ("_clock", "on_due", "queued_at", "when")
 
-    def __init__(
-        self, clock: "Clock", on_due: Callable[[float], None], on_error: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, clock: "Clock", on_due: Callable[[float], None]) -> None:
         self._clock = clock
         self.on_due = on_due
-        self.on_error = on_error
         self.when: float | None = None
         self.queued_at: float | None = None
 
@@ -55,15 +52,14 @@ class Clock:
         """Return seconds, monotonic."""
         return self._loop.time()
 
-    def alarm(self, on_due: Callable[[float], None], on_error: Callable[[Exception], None]) -> Alarm:
+    def alarm(self, on_due: Callable[[float], None]) -> Alarm:
         """Make an alarm.
 
         Args:
             on_due: called with the time (what was asked for is due by it, also where slack made it fire
-                early); the alarm is then unset.
-            on_error: called with what ``on_due`` raised, so that one call's bug ends that call alone.
+                early); the alarm is then unset. Must not raise: see :func:`gateway.bridge.guarded.guarded`.
         """
-        return Alarm(self, on_due, on_error)
+        return Alarm(self, on_due)
 
     def _add(self, when: float, alarm: Alarm) -> None:
         alarm.queued_at = when
@@ -85,16 +81,10 @@ class Clock:
         self._firing = True  # one timer for all that is asked for on the way
         try:
             for alarm, when in self._due(self._loop.time() + self._slack_s):
-                self._tell(alarm, when)
+                alarm.on_due(max(when, self._loop.time()))
         finally:
             self._firing = False
             self._rearm()
-
-    def _tell(self, alarm: Alarm, when: float) -> None:
-        try:
-            alarm.on_due(max(when, self._loop.time()))
-        except Exception as error:  # outermost frame: hand it to the call it belongs to
-            alarm.on_error(error)
 
     def _due(self, horizon: float) -> list[tuple[Alarm, float]]:
         """Take the alarms that are due by a time, with the times they asked for."""

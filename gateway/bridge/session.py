@@ -21,6 +21,7 @@ from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.clock import Clock
 from gateway.bridge.comforter import Comforter
 from gateway.bridge.controls import Controls, Transfer
+from gateway.bridge.guarded import guarded
 from gateway.bridge.keypad import Keypad, TellDigits
 from gateway.bridge.machine import CallMachine
 from gateway.bridge.media import Uplink
@@ -105,7 +106,7 @@ class CallSession:
             *(call, tools, self.controls, self._line, self.scribe),
             *(self._comforter, spawn, happened, clock.now),
         )
-        self._alarm = clock.alarm(weakly(self._on_due), weakly(self._finish))
+        self._alarm = clock.alarm(guarded(weakly(self._on_due), weakly(self._finish)))
         self._posted: deque[on.Event] = deque()
         self._state = machine.state
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +133,7 @@ class CallSession:
     async def _live(self) -> do.End:
         try:
             async with self._group:
-                self._spawn(self._caller.listen(self))
+                self._spawn(self._caller.listen(self, self._finish))
                 self._obey(self._machine.start(self._clock.now()))
                 self._set_alarm()
                 end = await self._over

@@ -8,12 +8,14 @@ reads.
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
 from aiohttp import EofStream, WSCloseCode, WSMessage, WSMsgType, web
-from aiohttp.http_websocket import WebSocketError
+from aiohttp._websocket.reader import WebSocketDataQueue  # aiohttp makes its own, and offers no other way in
+from aiohttp.http_websocket import WebSocketError, WebSocketReader, WebSocketWriter
 
 MAX_MESSAGE_BYTES: Final = 65_536
 LIMIT_BYTES: Final = 32_768
@@ -22,6 +24,7 @@ LIMIT_BYTES: Final = 32_768
 _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
 _NO_STATUS = 1005
 _MAX_PINGS = 100
+_QUEUE_BYTES = 65_536  # of messages that wait to be read, before the peer is held back; aiohttp doubles it
 _SEND_BUFFER_BYTES = 32_768
 _USER_TIMEOUT_MS = 5_000
 # Only this module writes, and it asks before it does: the transport's own mark must never make aiohttp's
@@ -74,8 +77,37 @@ async def prepare(
     return CallerSocket(request, response, limit_bytes=limit_bytes, close_timeout_s=close_timeout_s)
 
 
+class _Queue(WebSocketDataQueue):
+    """What was received and not read yet. Lives as long as its connection.
+
+    Attributes:
+        hand: takes texts at once while somebody listens: a frame of audio that wakes a task costs a tenth
+            more, and waits for all else that woke.
+    """
+
+    hand: Callable[[str], None] | None = None
+
+    def feed_data(self, data: WSMessage, size: int) -> None:  # type: ignore[override]  # wider than it is fed
+        """Hand a message on, or have it wait; after one that waits all wait, so that order is kept."""
+        if self.hand is not None and data.type is WSMsgType.TEXT and not self._buffer:
+            self.hand(data.data)
+        else:
+            super().feed_data(data, size)
+
+
 class _Response(web.WebSocketResponse):
     """The upgrade's answer; returned by the handler once the connection is closed."""
+
+    queue: _Queue | None = None
+
+    def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
+        """Begin to read as aiohttp does, but into our own queue."""
+        self._ws_protocol, self._writer = protocol, writer
+        self._reader = self.queue = _Queue(request.protocol, _QUEUE_BYTES, loop=asyncio.get_running_loop())
+        # Without compression, and with text as str.
+        self._parser = WebSocketReader(self.queue, self._max_msg_size, False, True)
+        request.protocol.set_parser(self._parser)
+        request.protocol.keep_alive(False)
 
     async def write_eof(self) -> None:  # type: ignore[override]  # as aiohttp's own
         """Let aiohttp come to its end.
@@ -97,12 +129,12 @@ class CallerSocket:
     def __init__(
         self,
         request: web.Request,
-        response: web.WebSocketResponse,
+        response: _Response,
         *,
         limit_bytes: int = LIMIT_BYTES,
         close_timeout_s: float = 1.0,
     ) -> None:
-        transport, queue = request.transport, response._reader
+        transport, queue = request.transport, response.queue
         if transport is None or queue is None:
             raise ConnectionResetError("the caller has gone")
         self.response = response
@@ -135,6 +167,26 @@ class CallerSocket:
             return False
         transport.write(_frame(_TEXT, text.encode()))
         return True
+
+    async def listen(self, take: Callable[[str], None]) -> SocketClosed:
+        """Have every text taken, most in the very step in which it comes, until the socket is closed.
+
+        Args:
+            take: must not raise.
+        """
+
+        def hand(text: str) -> None:
+            if self._closing is None:
+                self._pings = 0
+                take(text)
+
+        self._queue.hand = hand
+        try:
+            while not isinstance(received := await self.receive(), SocketClosed):
+                take(received)
+        finally:
+            self._queue.hand = None
+        return received
 
     async def receive(self) -> str | SocketClosed:
         """Wait for the next text; once the socket is closed, say so every time.

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from gateway.settings import Settings, load
 from gateway.twilio.messages import PLAY_SUFFIX, play_prefix
-from gateway.twilio.socket import CallerSocket, SocketClosed, prepare
+from gateway.twilio.socket import CallerSocket, prepare
 from gateway.vatel.messages import dump_input_audio
 from gateway.vatel.socket import AgentSocket, connect
 
@@ -52,19 +52,22 @@ class _Relay:
             token = (await answer.json())["token"]
         url = "ws" + self._base.removeprefix("http") + "/v1/connection"
         agent = await connect(url, token=token, timeout_s=5)
+        stopped = asyncio.Event()
+
+        def up(text: str) -> None:
+            if text.startswith(_STOP):
+                stopped.set()
+            else:
+                agent.send(_INPUT_AUDIO)
+
         async with asyncio.TaskGroup() as group:
             group.create_task(_down(agent, caller, start["streamSid"]))
-            await _up(caller, agent)
+            listening = group.create_task(caller.listen(up))
+            listening.add_done_callback(lambda _: stopped.set())
+            await stopped.wait()
             await agent.close()
-        await caller.close()
+            await caller.close()
         return caller.response
-
-
-async def _up(caller: CallerSocket, agent: AgentSocket) -> None:
-    while not isinstance(text := await caller.receive(), SocketClosed):
-        if text.startswith(_STOP):
-            break
-        agent.send(_INPUT_AUDIO)
 
 
 async def _down(agent: AgentSocket, caller: CallerSocket, stream_sid: str) -> None:

@@ -58,9 +58,11 @@ class Phone:
         self.clears: list[float] = []
         self.closed: list[int] = []
 
-    async def receive(self) -> str | CallerClosed:
+    async def listen(self, take: Callable[[str], None]) -> CallerClosed:
         """The gateway reads."""
-        return await self._inbox.get()
+        while not isinstance(received := await self._inbox.get(), CallerClosed):
+            take(received)
+        return received
 
     def send(self, text: str, *, urgent: bool = False) -> bool:
         """The gateway writes; a stalled phone takes control messages only."""

@@ -35,6 +35,7 @@ class Call:
         self.keys: list[str] = []
         self.heard: list[tuple[str, TurnHeard]] = []
         self.events: list[on.Event] = []
+        self.bugs: list[Exception] = []
 
     def caller_audio(self, payload: bytes) -> None:
         """Take a frame."""
@@ -54,7 +55,7 @@ class Call:
 
     async def run(self, seconds: float) -> None:
         """Listen and pump for so long, every 10 ms like the clock would."""
-        listening = asyncio.get_running_loop().create_task(self.leg.listen(self))
+        listening = asyncio.get_running_loop().create_task(self.leg.listen(self, self.bugs.append))
         for _ in range(round(seconds * 100)):
             await asyncio.sleep(0.01)
             if (overdue := self.leg.overdue(self.now())) is not None:
@@ -74,10 +75,26 @@ async def test_frames_keys_and_stop() -> None:
     call.phone.press("9")
     call.phone.hang_up()
     call.phone.speak()
-    await call.leg.listen(call)
+    call.phone.drop()
+    await call.leg.listen(call, call.bugs.append)
 
     assert (bytes(call.audio), call.keys) == (QUIET, ["9"])
     assert call.events == [on.CallerLeft("hung_up")]
+
+
+@on_virtual_time
+async def test_a_bug_in_what_a_message_leads_to_is_told() -> None:
+    """It goes to whoever has to end the call, not to the loop, and the reading goes on until then."""
+    call = Call()
+    call.phone.press("9")
+    call.phone.speak()
+    call.phone.hang_up()
+    call.keys = None  # type: ignore[assignment]
+    call.phone.drop(1000)
+    await call.leg.listen(call, call.bugs.append)
+
+    assert [type(bug) for bug in call.bugs] == [AttributeError]
+    assert bytes(call.audio) == QUIET
 
 
 @pytest.mark.parametrize(
@@ -91,7 +108,7 @@ def test_closed_socket(code: int, how: str) -> None:
     async def play() -> None:
         call = Call()
         call.phone.drop(code)
-        await call.leg.listen(call)
+        await call.leg.listen(call, call.bugs.append)
         assert call.events == [on.CallerLeft(how, f"close_{code}")]  # type: ignore[arg-type]
 
     play()
@@ -102,7 +119,8 @@ async def test_order_broken_ends_the_leg() -> None:
     """A second ``start`` is a breach that ends the leg at once, by name."""
     call = Call()
     call.phone.say(twilio.Start(STREAM_SID, CALL.call_sid, CALL.account_sid, sequence=2))
-    await call.leg.listen(call)
+    call.phone.drop()
+    await call.leg.listen(call, call.bugs.append)
 
     assert call.events == [on.CallerLeft("protocol", "start_twice")]
     assert call.leg.counters()["caller_bad_messages"] == 1
@@ -117,7 +135,9 @@ async def test_junk_is_counted_until_it_is_too_much() -> None:
         call.phone.say_raw("{")
     call.phone.speak()
     call.phone.say_raw("{")
-    await call.leg.listen(call)
+    call.phone.speak()
+    call.phone.drop()
+    await call.leg.listen(call, call.bugs.append)
 
     assert bytes(call.audio) == QUIET
     assert call.events == [on.CallerLeft("protocol", "too_many_errors")]
@@ -133,7 +153,7 @@ async def test_stranger_on_the_stream_is_ignored() -> None:
     call.phone.say(twilio.Media(STREAM_SID, 3, 1, 20, QUIET))
     call.phone.hang_up()
     call.phone.drop(1000)
-    await call.leg.listen(call)
+    await call.leg.listen(call, call.bugs.append)
 
     assert bytes(call.audio) == QUIET
     counters = call.leg.counters()

@@ -1,4 +1,4 @@
-"""One clock for all calls: alarms fire in time, once, and one call's bug is its own."""
+"""One clock for all calls: alarms fire in time, and once."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,9 +15,8 @@ class Caller:
 
     def __init__(self, clock: Clock, then: float | None = None) -> None:
         self.fired: list[float] = []
-        self.errors: list[Exception] = []
         self.then = then
-        self.alarm: Alarm = clock.alarm(self.due, self.errors.append)
+        self.alarm: Alarm = clock.alarm(self.due)
 
     def due(self, now: float) -> None:
         """Note it; ask again if told to."""
@@ -104,26 +103,6 @@ async def test_periodic_alarm_does_not_drift() -> None:
 
 
 @on_virtual_time
-async def test_bug_of_one_call_stays_its_own() -> None:
-    """What one alarm raises goes to its owner; the others of the same wake-up fire all the same."""
-    clock = Clock(asyncio.get_running_loop())
-    errors: list[Exception] = []
-
-    def broken(now: float) -> None:
-        raise ZeroDivisionError("a bug")
-
-    alarm = clock.alarm(broken, errors.append)
-    caller = Caller(clock)
-    when = clock.now() + 1
-    alarm.set(when)
-    caller.alarm.set(when)
-    await asyncio.sleep(2)
-
-    assert [type(error) for error in errors] == [ZeroDivisionError]
-    assert caller.fired == [when]
-
-
-@on_virtual_time
 async def test_many_wishes_leave_nothing_behind() -> None:
     """Wishes that were given up leave the heap when their time has come."""
     clock = Clock(asyncio.get_running_loop())
@@ -196,7 +175,7 @@ def test_clock_keeps_the_beat_on_every_loop() -> None:
             alarm.set(when)
 
         wish: list[float] = []
-        alarm = clock.alarm(due, lambda error: None)
+        alarm = clock.alarm(due)
         ask(clock.now() + 0.005)
         await asyncio.wait_for(done.wait(), 10)
         return late

@@ -25,16 +25,24 @@ async def test_phone_plays_on_its_own_clock() -> None:
 async def test_phone_returns_a_mark_when_all_before_it_was_played() -> None:
     """A mark comes back when its audio was played, at once after a clear, or never if told so."""
     phone, start = Phone(), asyncio.get_running_loop().time()
-    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 800)))
-    phone.send(twilio.dump(twilio.SetMark(STREAM_SID, "a")))
-    assert '"a"' in str(await phone.receive())
-    assert asyncio.get_running_loop().time() - start == pytest.approx(0.1)
+    said: list[tuple[float, str]] = []
 
-    phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 8000)))
-    phone.send(twilio.dump(twilio.SetMark(STREAM_SID, "b")))
-    phone.send(twilio.dump(twilio.Clear(STREAM_SID)))
-    assert '"b"' in str(await phone.receive())
-    assert asyncio.get_running_loop().time() - start == pytest.approx(0.1)
+    def take(text: str) -> None:
+        said.append((asyncio.get_running_loop().time() - start, text))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(phone.listen(take))
+        phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 800)))
+        phone.send(twilio.dump(twilio.SetMark(STREAM_SID, "a")))
+        await asyncio.sleep(0.15)
+        phone.send(twilio.dump(twilio.Play(STREAM_SID, b"\x10" * 8000)))
+        phone.send(twilio.dump(twilio.SetMark(STREAM_SID, "b")))
+        phone.send(twilio.dump(twilio.Clear(STREAM_SID)))
+        phone.drop()
+
+    assert [at for at, _ in said] == [pytest.approx(0.1), pytest.approx(0.15)]
+    assert '"a"' in said[0][1]
+    assert '"b"' in said[1][1]
 
 
 @on_virtual_time

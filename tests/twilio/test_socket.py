@@ -298,6 +298,82 @@ async def peer_that_never_answers_a_close_is_cut() -> None:
         peer.writer.transport.abort()
 
 
+async def a_listener_takes_all_in_order() -> None:
+    """What waited is taken before what comes, all once, and the end is returned."""
+    texts = [f"{place}:" + "x" * (place * 37 % 9_000) for place in range(300)]
+    async with gateway() as served, joined(served) as (caller, client):
+        for text in texts[:20]:
+            await client.send(text)
+        await asyncio.sleep(0.05)  # they wait now
+        taken: list[str] = []
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(caller.listen(taken.append))
+            for text in texts[20:]:
+                await client.send(text)
+            await client.close(4_001, "bye")
+        assert taken == texts
+        assert listening.result() == SocketClosed(4_001, "bye")
+        assert await caller.listen(taken.append) == SocketClosed(4_001, "bye")
+        assert taken == texts
+
+
+async def a_listener_that_gives_up_leaves_the_rest() -> None:
+    """What comes after it was cancelled waits for the next one."""
+    async with gateway() as served, joined(served) as (caller, client):
+        taken: list[str] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await caller.listen(taken.append)
+        await client.send("kept")
+        assert await text_from(caller) == "kept"
+        assert taken == []
+
+
+async def nobody_is_listened_to_after_our_goodbye() -> None:
+    """Texts behind our own close are thrown away, and the listener is told of it."""
+    async with gateway() as served, raw_peer(served) as peer:
+        caller = await served.callers.get()
+        taken: list[str] = []
+        heard = asyncio.Event()
+
+        def take(text: str) -> None:
+            taken.append(text)
+            heard.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(caller.listen(take))
+            peer.send(FIN | TEXT, b"before")
+            await heard.wait()
+            tasks.create_task(caller.close(1_000, "done"))
+            assert await peer.read() == (FIN | CLOSE, close_frame(1_000, "done"))
+            peer.send(FIN | TEXT, b"late")
+            peer.send(FIN | CLOSE, close_frame(1_000))
+        assert taken == ["before"]
+        assert listening.result() == SocketClosed(1_000, "done")
+
+
+async def pings_between_texts_are_counted_while_somebody_listens() -> None:
+    """A hundred between two texts are a flood; with texts in between they are none."""
+    async with gateway(limit_bytes=1 << 20) as served, raw_peer(served) as peer:
+        caller = await served.callers.get()
+        taken: list[str] = []
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(caller.listen(taken.append))
+            for _ in range(5):
+                for _ in range(100):
+                    peer.send(FIN | PING, b"p")
+                peer.send(FIN | TEXT, b"x")
+            assert {await peer.read() for _ in range(500)} == {(FIN | PONG, b"p")}
+            assert taken == ["x"] * 5
+            for _ in range(101):
+                peer.send(FIN | PING, b"p")
+            while (frame := await peer.read()) == (FIN | PONG, b"p"):
+                pass
+            assert frame == (FIN | CLOSE, close_frame(1_008, "ping_flood"))
+            peer.send(FIN | CLOSE, close_frame(1_008))
+        assert listening.result() == SocketClosed(1_008, "ping_flood")
+
+
 SCENARIOS: list[Callable[[], Awaitable[None]]] = [
     texts_pass_both_ways,
     pongs_interleave_with_frames,
@@ -306,6 +382,10 @@ SCENARIOS: list[Callable[[], Awaitable[None]]] = [
     lost_connection_is_1006,
     close_reaches_a_peer_in_the_middle_of_talking,
     peer_that_never_answers_a_close_is_cut,
+    a_listener_takes_all_in_order,
+    a_listener_that_gives_up_leaves_the_rest,
+    nobody_is_listened_to_after_our_goodbye,
+    pings_between_texts_are_counted_while_somebody_listens,
 ]
 
 
@@ -574,6 +654,7 @@ async def test_caller_that_has_gone_is_freed_at_once() -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(caller.close())
                 tasks.create_task(client.wait_closed())
+            await caller.listen(print)
             kept: list[ref[object]] = [ref(caller.response), ref(served.requests.pop())]
             del caller
             served.finish.set()
