@@ -1,5 +1,7 @@
 """Where the agent's tool calls are handed in and their answers out: one answer each, whatever happens."""
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -8,6 +10,7 @@ from gateway.bridge import events as on
 from gateway.bridge.agent_leg import AgentLeg, AgentLine, Spawn
 from gateway.bridge.comforter import Comforter
 from gateway.bridge.scribe import Scribe
+from gateway.eagerly import eagerly
 from gateway.records import CallInfo, ToolAsked, ToolRun
 from gateway.tools.controls import CallControls
 from gateway.tools.question import ComfortPlan, Question, ToolOutcome
@@ -15,6 +18,7 @@ from gateway.vatel.arguments import argument_values
 from gateway.vatel.messages import ToolCall
 
 _UNANSWERED = ToolOutcome("", failure="call_ended")
+_BOOKS_S = 0.02
 
 
 class Asked(Protocol):
@@ -121,13 +125,19 @@ class ToolDesk:
         self._happened = happened
         self._now = now
         self._open: dict[int, _Open] = {}
+        self._starting = False
+        self._answered: deque[int] = deque()  # in the books, to be closed there
         self.counters = DeskCounters()
 
     def start(self, call: ToolCall) -> None:
         """Begin to have a tool call answered."""
         number = self._book(call)
         self._comforter.asked(number, self._open[number].asked.comfort)
-        self._spawn(self._run(number))
+        # Without a turn of the loop in between: the request leaves in the step in which the question came.
+        self._starting = True
+        running = eagerly(self._run(number))
+        self._starting = False
+        self._spawn(_held(running)).add_done_callback(lambda _: running.cancel())
 
     def refuse(self, call: ToolCall) -> None:
         """Book a tool call that nobody waits for any more: it is not run."""
@@ -139,10 +149,13 @@ class ToolDesk:
         question = self._open[number]
         asker, tool_call_id = question.asker, question.asked.question.tool_call_id
         question.delivered = asker is not None and asker.answer(tool_call_id, question.outcome.output)
-        self._spawn(self._record(number))
+        self._answered.append(number)
+        if len(self._answered) == 1:
+            self._spawn(self._keep_books())
 
     def leave(self) -> None:
         """Book what is still open: the stream is over."""
+        self._answered.clear()
         for number in list(self._open):
             self._close(number)
 
@@ -158,13 +171,17 @@ class ToolDesk:
     async def _run(self, number: int) -> None:
         question = self._open[number]
         question.outcome = await self._tools.run(question.asked, self._controls)
+        if self._starting:
+            await asyncio.sleep(0)  # nothing was waited for, and one event is handled after the other
         question.answered_at = self._now()
         self._happened(on.ToolAnswered(number))
 
-    async def _record(self, number: int) -> None:
-        """Book an answer behind those that came with it: none of them waits for the books of another."""
-        if number in self._open:
-            self._close(number)
+    async def _keep_books(self) -> None:
+        """Book answers a moment later: of those that come together none waits for the books of another."""
+        await asyncio.sleep(_BOOKS_S)
+        while self._answered:
+            self._close(self._answered.popleft())
+            await asyncio.sleep(0)
 
     def _close(self, number: int) -> None:
         question = self._open.pop(number)
@@ -187,3 +204,8 @@ class ToolDesk:
             replayed=outcome.replayed,
         )
         self._scribe.tool_ran(run, asked.label)
+
+
+async def _held(running: asyncio.Task[None]) -> None:
+    """Have the call's group hold a task it did not start: it ends with the call, and tells of its bug."""
+    await running

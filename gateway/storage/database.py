@@ -7,7 +7,6 @@ the last commit (WAL). ``synchronous=FULL``: what was acknowledged survives powe
 import asyncio
 import errno
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gateway.eagerly import eagerly
 from gateway.errors import StorageError
 from gateway.storage import sqlite
 from gateway.storage.columns import dump_json, load_json
@@ -210,14 +210,9 @@ async def _to_its_end(
 ) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
     """Do what may not be left half done; return it, done, and the cancellation that came meanwhile.
 
-    What is done without waiting, as most is, takes no turn of the loop (from Python 3.12 on): beside live
-    calls that is most of what a read would take.
+    What is done without waiting, as most is, takes no turn of the loop.
     """
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        task = asyncio.Task(work, loop=loop, eager_start=True)
-    else:
-        task = loop.create_task(work)
+    task = eagerly(work)
     cancelled = None
     while not task.done():
         try:

@@ -59,7 +59,7 @@ class CallTools:
 
     Args:
         generation: the catalogue that the call began with.
-        spawn: starts runs.
+        spawn: starts runs that may outlive the call.
         on_left: called when the call is over.
 
     Attributes:
@@ -117,11 +117,16 @@ class CallTools:
             raise ToolError(f"There is no tool called {asked.question.tool}.", reason="unknown_tool")
         question = checked(tool, asked.question)
         if isinstance(tool, Builtin):
+            await asyncio.sleep(0)  # it acts on the call, which may be in the midst of handling the question
             return ToolOutcome(await builtin.run(tool, question, controls))
         running, replayed = self._run_of(tool, question, began_at)
         if running.in_background:
             return ToolOutcome(tool.spec.accepted, replayed=replayed)
-        in_time = await running.wait(began_at + tool.spec.deadline_s + _GRACE_S)
+        in_time = True
+        if running.outlives:
+            in_time = await running.wait(began_at + tool.spec.deadline_s + _GRACE_S)
+        else:
+            await self._finish(running)
         run = running.run
         error = run.error if in_time else timed_out(tool, question.tool)
         outcome = ToolOutcome(run.output) if error is None else failed(tool, question, error, self._today())
@@ -146,8 +151,9 @@ class CallTools:
     def _begin(self, run: Run, began_at: float) -> Running:
         behind = run.webhook.spec.mode == "background"
         running = Running(run, began_at, self._places_behind if behind else self._places, late=behind)
-        self._generation.hold()
-        running.task = self._spawn(self._carry_out(running))
+        if running.outlives:
+            self._generation.hold()
+            self._spawn(self._carry_out(running))
         return running
 
     async def _carry_out(self, running: Running) -> None:

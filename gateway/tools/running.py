@@ -15,7 +15,6 @@ class Running:
         places: where it takes one of the call's places for tools while the call waits for it.
         ended: set once its result stands in the run.
         late: the agent that asked cannot get the result any more.
-        task: carries it out.
     """
 
     run: Run
@@ -23,7 +22,6 @@ class Running:
     places: asyncio.Semaphore
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     late: bool = False
-    task: asyncio.Task[None] | None = None
     _has_place: bool = False
 
     @property
@@ -47,8 +45,11 @@ class Running:
     async def take_place(self) -> bool:
         """Wait for a place; False when there was none until the deadline."""
         try:
-            async with asyncio.timeout_at(self.deadline):
-                await self.places.acquire()
+            if self.places.locked():
+                async with asyncio.timeout_at(self.deadline):
+                    await self.places.acquire()
+            else:
+                await self.places.acquire()  # which does not wait
         except TimeoutError:
             return False
         self._has_place = True
@@ -61,10 +62,7 @@ class Running:
             self.places.release()
 
     async def wait(self, until: float) -> bool:
-        """Wait for the result; False when it is not there by then.
-
-        Whoever waits in vain leaves it late: without a place, and cancelled unless somebody can use it yet.
-        """
+        """Wait for the result; False when it is not there by then: it is late, and without a place."""
         try:
             async with asyncio.timeout_at(until):
                 await self.ended.wait()
@@ -72,11 +70,6 @@ class Running:
             return False
         finally:
             if not self.ended.is_set():
-                self._leave()
+                self.late = True
+                self.give_place()
         return True
-
-    def _leave(self) -> None:
-        self.late = True
-        self.give_place()
-        if not self.outlives and self.task is not None:
-            self.task.cancel()

@@ -1,8 +1,8 @@
 """Where calls get their tools: each keeps those it began with, runs them once, has its answer in time.
 
-A run is a task of the process, not of the call: an idempotent tool that is asked for again joins the run
-that goes on, and a result that is too late for the agent still reaches the callback URL. A run that nobody
-can use any more is cancelled.
+A run whose result somebody may still use is a task of the process, not of the call: an idempotent tool that
+is asked for again joins the run that goes on, and a result that is too late for the agent still reaches the
+callback URL. Any other run is part of the question, and ends with the call.
 """
 
 import asyncio

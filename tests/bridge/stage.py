@@ -280,6 +280,7 @@ class Tools:
         self.ran.append(asked.question)
         try:
             if (deed := self.deeds.get(asked.question.tool)) is not None:
+                await asyncio.sleep(0)
                 return await deed(controls)
             await asyncio.sleep(self.wait_s)
         except asyncio.CancelledError:

@@ -156,12 +156,18 @@ class TestTime:
         """A question that gets no place in time is answered all the same, and the endpoint not asked."""
         async with (
             serving(after(5.0, says())) as endpoint,
-            tools_of(catalog(tool(endpoint.url), calls={"parallel": 1})) as tools,
+            tools_of(
+                catalog(
+                    tool(endpoint.url),
+                    tool(endpoint.url, name="hasty", deadline_s=DEADLINE_S / 2),
+                    calls={"parallel": 1},
+                )
+            ) as tools,
             asyncio.TaskGroup() as group,
         ):
-            runs = [group.create_task(run(tools, question(tool_call_id=str(n)))) for n in range(2)]
+            runs = [group.create_task(run(tools, question(name))) for name in ("book", "hasty")]
 
-        assert sorted(task.result().failure for task in runs) == ["timeout", "too_many"]
+        assert [task.result().failure for task in runs] == ["timeout", "too_many"]
         assert len(endpoint.seen) == 1
 
 

@@ -51,16 +51,6 @@ async def test_whoever_waits_in_vain_leaves_it_late_and_without_a_place() -> Non
     assert not places.locked()
 
 
-async def test_run_that_nobody_can_use_is_cancelled() -> None:
-    """Without callback and key there is nobody left to tell."""
-    one = running(asyncio.Semaphore(1))
-    async with asyncio.TaskGroup() as group:
-        one.task = group.create_task(asyncio.sleep(5.0))
-        await one.wait(asyncio.get_running_loop().time() + 0.01)
-
-    assert one.task.cancelled()
-
-
 async def test_background_and_late_results_have_their_own_deadline() -> None:
     """As long as somebody may be told of them."""
     places = asyncio.Semaphore(1)
