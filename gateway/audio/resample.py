@@ -107,7 +107,9 @@ class SoxrResampler:
             self._stream = soxr.ResampleStream(
                 self._from_hz, self._to_hz, 1, dtype="float32", quality="HQ", vr=True
             )
-        ready = _saturate(self._stream.resample_chunk(pcm.astype(np.float32)), _SINGLE)
+        # As a column: what is one-dimensional it would make one, and one again.
+        column = self._stream.resample_chunk(pcm.astype(np.float32)[:, np.newaxis])
+        ready = _saturate(column.reshape(-1), _SINGLE)
         self._taken += len(pcm)
         self._given += len(ready)
         return ready

@@ -24,6 +24,7 @@ from gateway.errors import EgressError
 ANSWER_LIMIT_BYTES: Final = 256 * 1024
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
+_MOST_URLS: Final = 1_000
 _REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})  # RFC 9110 9.2.2
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _DEFAULT_HEADERS: Final = {"User-Agent": "vatel-gateway", "Accept-Encoding": "identity"}
@@ -94,6 +95,7 @@ class Egress:
         self._lookup = SystemLookup()
         self._resolve = resolve or self._lookup
         self._tls = tls
+        self._urls: dict[str, URL] = {}  # that may be sent to
         self._turns: WeakValueDictionary[URL, asyncio.Semaphore] = WeakValueDictionary()
         self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
         self._closed = False
@@ -120,7 +122,7 @@ class Egress:
                 ``too_large``, ``encoded`` or ``bad_http`` (was sent).
             RuntimeError: the client is closed.
         """
-        url = _checked(outgoing, self._policy)
+        url = self._checked(outgoing)
         timeout = aiohttp.ClientTimeout(connect=connect_s, ceil_threshold=math.inf)
         async with self._turn(url.origin()):
             pool, unpooled = self._opened()
@@ -137,6 +139,23 @@ class Egress:
         for session in self._sessions or ():
             await session.close()
         self._lookup.close()
+
+    def _checked(self, outgoing: Outgoing) -> URL:
+        """Return the URL of a request that may be sent; where one went before, another may go."""
+        url = self._urls.get(outgoing.url)
+        fault, reason = None if url else destinations.fault(outgoing.url, self._policy), "refused_url"
+        if fault is None:
+            fault, reason = headers.fault(outgoing.headers), "bad_header"
+        if fault is None and outgoing.method not in METHODS:
+            fault, reason = f"the method is none of {', '.join(sorted(METHODS))}", "bad_method"
+        if fault is not None:
+            raise EgressError(f"The request cannot be sent: {fault}.", reason=reason, sent=False)
+        if url is None:
+            if len(self._urls) == _MOST_URLS:
+                self._urls.clear()
+            # What is encoded stays so: else %3B and the like would become what divides a path.
+            url = self._urls[outgoing.url] = URL(outgoing.url, encoded=outgoing.url.isascii())
+        return url
 
     def _turn(self, origin: URL) -> asyncio.Semaphore:
         turn = self._turns.get(origin)
@@ -162,19 +181,6 @@ class Egress:
             auto_decompress=False,
             max_headers=MAX_HEADERS,
         )
-
-
-def _checked(outgoing: Outgoing, policy: Policy) -> URL:
-    """Return the URL of a request that may be sent."""
-    fault, reason = destinations.fault(outgoing.url, policy), "refused_url"
-    if fault is None:
-        fault, reason = headers.fault(outgoing.headers), "bad_header"
-    if fault is None and outgoing.method not in METHODS:
-        fault, reason = f"the method is none of {', '.join(sorted(METHODS))}", "bad_method"
-    if fault is not None:
-        raise EgressError(f"The request cannot be sent: {fault}.", reason=reason, sent=False)
-    # What is encoded stays so: else %3B and the like would become what divides a path.
-    return URL(outgoing.url, encoded=outgoing.url.isascii())
 
 
 def _is_repeatable(outgoing: Outgoing) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}").fullmatch
@@ -32,7 +33,7 @@ def fault(headers: Mapping[str, str]) -> str | None:
     """
     seen: set[str] = set()
     for name, value in headers.items():
-        found = _fault(name, value)
+        found = _name_fault(name) or value_fault(name, value)
         if found is None and name.lower() in seen:
             found = f"the header {name} is there twice: keep one"
         if found is not None:
@@ -41,12 +42,13 @@ def fault(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def _fault(name: str, value: str) -> str | None:
+@lru_cache(1_000)
+def _name_fault(name: str) -> str | None:
     if not _NAME(name):
         return f"{name[:128]!a} is no header name: use letters, digits and hyphens"
     if name.lower() in _OURS:
         return f"the header {name} is the client's own: remove it"
-    return value_fault(name, value)
+    return None
 
 
 def value_fault(name: str, value: str) -> str | None:
