@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from gateway.bridge import events as on
+from gateway.bridge.guarded import guarded
 from gateway.errors import AgentConnectError, AgentProtocolError, VatelApiError
 from gateway.telemetry.log import get_logger
 from gateway.vatel import messages as vatel
@@ -30,8 +31,8 @@ class AgentSocket(Protocol):
     def binary_frames(self) -> int:
         """Binary messages skipped; the contract has none."""
 
-    async def receive(self) -> str | SocketClosed:
-        """Wait for the next text message, or the end."""
+    def listen(self, take: Callable[[str | SocketClosed], None]) -> None:
+        """Have every text message taken as it comes, and at last the end; ``take`` must not raise."""
 
     def send(self, text: str, *, force: bool = False) -> bool:
         """Write a message at once; False when it was dropped because the peer reads too slowly."""
@@ -78,12 +79,13 @@ class AgentLeg:
         self._socket: AgentSocket | None = None
         self._opened: AgentSocket | None = None  # the same, but not forgotten at the end
         self._ready = False
+        self._over: asyncio.Future[on.Event] = asyncio.get_running_loop().create_future()
         self._stalled_since: float | None = None
         self.session = AgentSession()
         self.dropped = 0
 
     async def run(self, so_far: str, after_s: float) -> None:
-        """Connect, then read until the session ends; every way it ends is reported as one event."""
+        """Connect, then listen until the session ends; every way it ends is reported as one event."""
         await asyncio.sleep(after_s)
         try:
             socket = await self._dial(so_far)
@@ -96,28 +98,34 @@ class AgentLeg:
         self._socket = self._opened = socket
         try:
             self._listener.happened(on.AgentConnected())
-            self._listener.happened(await self._read(socket))
+            socket.listen(guarded(self._hear, self._broke))
+            self._listener.happened(await self._over)
         finally:
             self._socket = None
             await socket.close()
 
-    async def _read(self, socket: AgentSocket) -> on.Event:
-        while True:
-            received = await socket.receive()
-            if isinstance(received, SocketClosed):
-                if close_meaning(received.code) == "ended":
-                    return on.AgentEnded()
-                return on.AgentLost(f"close_{received.code}")
-            try:
-                message = self.session.receive(received)
-            except AgentProtocolError:
-                if self.session.failed:
-                    return on.AgentLost("too_many_errors")
-                continue
-            if isinstance(message, vatel.SessionEnded):
-                return on.AgentEnded()
-            if message is not None:
-                self._take(message)
+    def _broke(self, bug: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(bug)
+
+    def _hear(self, received: str | SocketClosed) -> None:
+        """Take one message of the session, or its end, to completion."""
+        if self._over.done():
+            return
+        if isinstance(received, SocketClosed):
+            ended = close_meaning(received.code) == "ended"
+            self._over.set_result(on.AgentEnded() if ended else on.AgentLost(f"close_{received.code}"))
+            return
+        try:
+            message = self.session.receive(received)
+        except AgentProtocolError:
+            if self.session.failed:
+                self._over.set_result(on.AgentLost("too_many_errors"))
+            return
+        if isinstance(message, vatel.SessionEnded):
+            self._over.set_result(on.AgentEnded())
+        elif message is not None:
+            self._take(message)
 
     def _take(self, message: vatel.ServerMessage) -> None:
         if not self._ready:

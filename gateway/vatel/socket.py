@@ -1,4 +1,4 @@
-"""The agent's socket as the bridge uses it: connect, send at once, receive, close."""
+"""The agent's socket as the bridge uses it: connect, send at once, listen, close."""
 
 import asyncio
 import functools
@@ -13,6 +13,7 @@ from gateway.errors import AgentConnectError
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.closing import SocketClosed, close_meaning
 from gateway.vatel.connection import Connection, Limits
+from gateway.vatel.inbox import Take
 
 __all__ = ["AgentSocket", "Limits", "SocketClosed", "close_meaning", "connect"]
 
@@ -34,7 +35,7 @@ class AgentSocket:
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes received that `receive` has not returned yet."""
+        """Bytes received that nobody has taken yet."""
         return self._connection.inbox.waiting_bytes
 
     @property
@@ -58,9 +59,9 @@ class AgentSocket:
         connection.write(text)
         return True
 
-    async def receive(self) -> str | SocketClosed:
-        """Wait for the next text message, or the end; after the end, return that again."""
-        return await self._connection.inbox.take()
+    def listen(self, take: Take) -> None:
+        """Have every text message taken, most in the very step in which it comes, and at last the end."""
+        self._connection.inbox.listen(take)
 
     async def close(self, code: int = 1000) -> None:
         """Close, give the peer the close timeout to answer, else abort. May be called again."""

@@ -17,8 +17,9 @@ from aiohttp import web
 from gateway.settings import Settings, load
 from gateway.twilio.messages import PLAY_SUFFIX, play_prefix
 from gateway.twilio.socket import CallerSocket, prepare
+from gateway.vatel.inbox import Take
 from gateway.vatel.messages import dump_input_audio
-from gateway.vatel.socket import AgentSocket, connect
+from gateway.vatel.socket import SocketClosed, connect
 
 _INPUT_AUDIO = dump_input_audio(bytes(960))
 _SPEECH, _STOP = '{"type":"response_audio"', '{"event":"stop"'
@@ -60,24 +61,24 @@ class _Relay:
             else:
                 agent.send(_INPUT_AUDIO)
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_down(agent, caller, start["streamSid"]))
-            listening = group.create_task(caller.listen(up))
-            listening.add_done_callback(lambda _: stopped.set())
-            await stopped.wait()
-            await agent.close()
-            await caller.close()
+        agent.listen(_down(caller, start["streamSid"]))
+        listening = asyncio.get_running_loop().create_task(caller.listen(up))
+        listening.add_done_callback(lambda _: stopped.set())
+        await stopped.wait()
+        await agent.close()
+        await caller.close()
+        await listening
         return caller.response
 
 
-async def _down(agent: AgentSocket, caller: CallerSocket, stream_sid: str) -> None:
+def _down(caller: CallerSocket, stream_sid: str) -> Take:
     media = play_prefix(stream_sid) + _PAYLOAD + PLAY_SUFFIX
-    while True:
-        text = await agent.receive()
-        if not isinstance(text, str):
-            return
-        if text.startswith(_SPEECH):
+
+    def take(received: str | SocketClosed) -> None:
+        if isinstance(received, str) and received.startswith(_SPEECH):
             caller.send(media)
+
+    return take
 
 
 async def _main() -> None:

@@ -5,6 +5,7 @@ what it gets on its own clock and echoes marks when they are played. `Agent` is 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -161,16 +162,25 @@ class Agent:
     """One Vatel session at the other end of a fake wire."""
 
     def __init__(self) -> None:
-        self._inbox: asyncio.Queue[str | AgentClosed] = asyncio.Queue()
+        self._said: deque[str | AgentClosed] = deque()  # before anybody listens
+        self._take: Callable[[str | AgentClosed], None] | None = None
         self.stalled = False
         self.closed: list[int] = []
         self.audio = bytearray()
         self.binary_frames = 0
         self.answers: list[vatel.ToolCallOutput] = []
 
-    async def receive(self) -> str | AgentClosed:
-        """The gateway reads."""
-        return await self._inbox.get()
+    def listen(self, take: Callable[[str | AgentClosed], None]) -> None:
+        """The gateway listens."""
+        self._take = take
+        while self._said:
+            take(self._said.popleft())
+
+    def _tell(self, said: str | AgentClosed) -> None:
+        if self._take is None:
+            self._said.append(said)
+        else:
+            self._take(said)
 
     def send(self, text: str, *, force: bool = False) -> bool:
         """The gateway writes; a stalled agent takes control messages only."""
@@ -190,11 +200,11 @@ class Agent:
     def say(self, *said: vatel.ServerMessage) -> None:
         """Send messages to the gateway."""
         for message in said:
-            self._inbox.put_nowait(vatel.dump_server(message))
+            self._tell(vatel.dump_server(message))
 
     def say_raw(self, text: str) -> None:
         """Send anything."""
-        self._inbox.put_nowait(text)
+        self._tell(text)
 
     def start(self) -> "Agent":
         """Begin the session."""
@@ -209,7 +219,7 @@ class Agent:
 
     def drop(self, code: int = 1006) -> None:
         """Lose the connection, or close it."""
-        self._inbox.put_nowait(AgentClosed(code))
+        self._tell(AgentClosed(code))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from gateway.errors import AgentConnectError, VatelApiError
 from gateway.records import CallInfo, Opening
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.rest import VatelClient
+from tests.vatel.hearing import receive
 
 AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
 
@@ -98,7 +99,7 @@ async def test_new_session() -> None:
     vatel = Vatel()
     async with dialer(vatel) as dial:
         socket = await dial.to(OWN)("")
-        assert json.loads(str(await socket.receive()))["type"] == "session_started"
+        assert json.loads(str(await receive(socket)))["type"] == "session_started"
         await socket.close()
 
     assert vatel.asked[0]["agent_id"] == AGENT

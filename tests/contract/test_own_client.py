@@ -21,6 +21,7 @@ from gateway.vatel.messages import (
 )
 from gateway.vatel.rest import VatelClient
 from gateway.vatel.socket import SocketClosed, connect
+from tests.vatel.hearing import receive
 
 KEY = "own-key"
 
@@ -122,10 +123,10 @@ async def test_session_by_our_own_socket(sandbox: Sandbox, vatel: VatelClient) -
     token = (await vatel.session_token(sandbox.agent_id("echo"), variables={"city": "Lyon"})).token
     url = sandbox.url.replace("http", "ws") + "/v1/connection"
     socket = await connect(url, token=token, timeout_s=5)
-    started = parse(await text_of(socket.receive()))
+    started = parse(await text_of(receive(socket)))
     assert isinstance(started, SessionStarted)
     socket.send(dump_input_audio(bytes(960)))
-    echo = parse(await text_of(socket.receive()))
+    echo = parse(await text_of(receive(socket)))
     assert isinstance(echo, ResponseAudio)
     assert echo.audio == InputAudio(bytes(960)).audio
     with pytest.raises(AgentConnectError) as caught:

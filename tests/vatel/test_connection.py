@@ -14,6 +14,7 @@ from gateway.vatel.socket import AgentSocket, SocketClosed, connect
 from tests.uncollected import uncollected
 from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
+from tests.vatel.hearing import receive
 
 QUICK = Limits(close_timeout_s=0.02)
 IMPATIENT = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, close_timeout_s=0.1)
@@ -37,7 +38,7 @@ async def all_from(socket: AgentSocket) -> list[str | SocketClosed]:
     received: list[str | SocketClosed] = []
     async with asyncio.timeout(10):
         while not received or isinstance(received[-1], str):
-            received.append(await socket.receive())
+            received.append(await receive(socket))
         await socket.close()
     return received
 
@@ -97,7 +98,7 @@ async def test_a_reset_is_a_loss() -> None:
 
     async with bare_host(conduct) as url:
         socket = await dial(url)
-        first = await socket.receive()
+        first = await receive(socket)
         socket.send("go")
         rest = await all_from(socket)
 
@@ -335,7 +336,7 @@ async def test_a_peer_that_stops_answering_is_found_dead() -> None:
     async with bare_host(conduct) as url:
         socket = await dial(url, IMPATIENT)
         began = loop.time()
-        received = await socket.receive()
+        received = await receive(socket)
         took_s = loop.time() - began
         await socket.close()
         over.set()
@@ -358,7 +359,7 @@ async def test_a_peer_that_only_answers_pings_lives() -> None:
         socket = await dial(url, PATIENT)
         await asyncio.sleep(0.6)
         pinged.set()
-        received = await socket.receive()
+        received = await receive(socket)
         await socket.close()
 
     assert received == "here"
@@ -376,7 +377,7 @@ async def test_a_reader_that_holds_the_peer_back_does_not_kill_it() -> None:
     async with websocket_host(flood) as url:
         socket = await dial(url, PATIENT)
         await asyncio.sleep(0.6)
-        received = [await socket.receive() for _ in range(60)]
+        received = [await receive(socket) for _ in range(60)]
         await socket.close()
 
     assert set(received) == {"a" * 60_000}
@@ -396,7 +397,7 @@ async def test_what_waits_is_taken_after_the_peer_is_gone() -> None:
 
     async with bare_host(conduct) as url:
         socket = await dial(url, Limits(inbox_bytes=3000))
-        received = [await socket.receive() for _ in range(3)]
+        received = [await receive(socket) for _ in range(3)]
         heard.set()
         await socket.close()
 
@@ -476,7 +477,7 @@ async def test_a_flood_of_pings_is_no_flood_of_memory() -> None:
     async with bare_host(conduct, receive_buffer=4096) as url:
         socket = await dial(url, Limits(forced_bytes=200_000))
         async with asyncio.timeout(10):
-            received = await socket.receive()
+            received = await receive(socket)
         await socket.close()
 
     assert received == SocketClosed(1006, "stalled")
@@ -511,7 +512,7 @@ async def test_a_connection_never_made_can_be_lost() -> None:
 
     assert connection.buffered_bytes == 0
     assert not connection.is_open
-    assert await connection.inbox.take() == SocketClosed(1006, "never mind")
+    assert await receive(AgentSocket(connection, Limits())) == SocketClosed(1006, "never mind")
 
 
 @on_both_loops
