@@ -201,9 +201,12 @@ class CallSession:
     def _set_alarm(self) -> None:
         if self._posted:
             return  # the alarm is set for what was posted
-        parts = (self._machine, self._caller, self._comforter, self._keypad)
-        dues = (part.next_deadline() for part in parts)
-        self._alarm.set(min((due for due in dues if due is not None), default=None))
+        soonest: float | None = None
+        for part in (self._machine, self._caller, self._comforter, self._keypad):
+            due = part.next_deadline()
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        self._alarm.set(soonest)
 
     def caller_audio(self, payload: bytes) -> None:
         """Carry a frame of the caller to the agent: the hot path."""

@@ -6,13 +6,14 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import aiohttp
 import pytest
 
 from gateway.egress.addresses import Allowance
 from gateway.egress.connecting import RefusedAddress, Resolve
-from gateway.egress.wire import MAX_FRAMING_BYTES, MAX_HEAD_BYTES, Connector, Lost, Unreadable
+from gateway.egress.wire import MAX_FRAMING_BYTES, MAX_HEAD_BYTES, Connector, Lost, Unreadable, Wire
 from tests.egress.peers import OK, Script, canary, flooding, hanging, in_turn, peer, resetting, saying
 from tests.vatel.both_loops import on_both_loops
 
@@ -252,3 +253,96 @@ async def lost(made: aiohttp.ClientSession, url: str) -> Lost:
     with pytest.raises(Lost) as caught:
         await fetch(made, url)
     return caught.value
+
+
+# --- waited for
+
+
+class Line(asyncio.Transport):
+    """A connection on which nothing is sent."""
+
+    def abort(self) -> None:
+        """Be gone."""
+
+    def is_closing(self) -> bool:
+        """Stay open."""
+        return False
+
+
+def waiting_wire() -> Wire:
+    """Return a connection on which a request is under way."""
+    wire = Wire(asyncio.get_running_loop())
+    wire.connection_made(Line())
+    wire.set_response_params()
+    return wire
+
+
+@on_both_loops
+async def test_whoever_waits_goes_on_in_the_step_in_which_the_answer_comes() -> None:
+    """Half a head is nothing to go on with; with the other half no turn of the loop is waited for."""
+    wire = waiting_wire()
+    came: list[tuple[int, asyncio.Task[object] | None]] = []
+
+    async def ask() -> None:
+        message, _ = await wire.read()
+        came.append((message.code, asyncio.current_task()))
+
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ask())
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(wire.data_received, OK[:20])
+        await asyncio.sleep(0.01)
+        assert came == []
+        seen_at_once: list[int] = []
+
+        def rest() -> None:
+            wire.data_received(OK[20:])
+            seen_at_once.append(len(came))
+
+        asyncio.get_running_loop().call_soon(rest)
+
+    assert seen_at_once == [1]
+    assert came == [(200, asking)]
+
+
+@on_both_loops
+async def test_whoever_waits_can_be_cancelled() -> None:
+    """The answer that comes in the same turn is left; nobody goes on twice."""
+    wire = waiting_wire()
+    ended: list[str] = []
+
+    async def ask() -> None:
+        try:
+            await wire.read()
+        finally:
+            ended.append("once")
+
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ask())
+        await asyncio.sleep(0)
+        asking.cancel()
+        asyncio.get_running_loop().call_soon(wire.data_received, OK)
+
+    assert asking.cancelled()
+    assert ended == ["once"]
+    assert len(wire) == 1
+
+
+@on_both_loops
+async def test_whoever_waits_is_told_of_a_loss() -> None:
+    """And sees the context that its task has, not that of the network."""
+    wire = waiting_wire()
+    ours = ContextVar("ours", default="nobody's")
+
+    async def ask() -> str:
+        ours.set("the task's")
+        with pytest.raises(Lost):
+            await wire.read()
+        return ours.get()
+
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ask())
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(wire.connection_lost, ConnectionResetError())
+
+    assert asking.result() == "the task's"
