@@ -24,6 +24,7 @@ _LIVE: Final = frozenset({"queued", "initiated", "ringing", "in-progress"})
 _WAITING: Final = frozenset({"queued", "initiated", "ringing"})
 _MAX_TWIML_CHARS: Final = 4_000
 _LONGEST_S: Final = 600.0
+_LARGEST_PAGE: Final = 1_000
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Dial = Callable[[Identity, Source, CallOptions], Call]
@@ -149,7 +150,9 @@ class RestApi:
 
 def _page(request: web.Request, name: str, found: Iterable[dict[str, Any]]) -> web.Response:
     """Answer the first page of a list, which is the only one."""
-    size = int(request.query.get("PageSize", "50"))
+    asked = request.query.get("PageSize", "50")
+    if not asked.isdecimal() or not 0 < (size := int(asked[:5])) <= _LARGEST_PAGE:
+        return _error(400, 20001, f"PageSize must be a number from 1 to {_LARGEST_PAGE}.")
     page = {"page": 0, "page_size": size, "next_page_uri": None}
     return web.json_response({name: list(islice(found, size)), **page})
 

@@ -250,6 +250,16 @@ class TestList:
 
         assert [len(page["calls"]), page["page_size"], live["calls"]] == [2, 2, []]
 
+    async def test_a_size_that_is_none_is_refused(self) -> None:
+        """With the answer that says what it may be."""
+        async with exchange() as (twilio, _):
+            told = [
+                await ask(twilio, "GET", CALLS + f".json?PageSize={size}", {})
+                for size in ("0", "-1", "1001", "many", "9" * 5_000)
+            ]
+
+        assert {(status, body["code"]) for status, body in told} == {(400, 20001)}
+
     async def test_a_wrong_token_is_401(self) -> None:
         """As everywhere."""
         async with exchange() as (twilio, _):
