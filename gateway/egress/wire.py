@@ -55,11 +55,11 @@ class _Arrival(asyncio.Future[None]):
     beside live calls that is longer than what it has to do.
     """
 
-    _go_on: Callable[[], object]
+    _waiting: tuple[Callable[[Any], object], Context] | None = None
 
     def add_done_callback(self, callback: Callable[[Any], object], *, context: Context | None = None) -> None:
         """Note how the task goes on: no more than one task waits."""
-        self._go_on = functools.partial((context or copy_context()).run, callback, self)
+        self._waiting = callback, context or copy_context()
 
     def set_result(self, result: None) -> None:
         """Let the task go on now. Not to be called from a task."""
@@ -72,6 +72,12 @@ class _Arrival(asyncio.Future[None]):
         if cancelled:
             self.get_loop().call_soon(self._go_on)
         return cancelled
+
+    def _go_on(self) -> None:
+        waiting, self._waiting = self._waiting, None  # else each would hold the other
+        if waiting is not None:
+            callback, context = waiting
+            context.run(callback, self)
 
 
 class Wire(ResponseHandler):
