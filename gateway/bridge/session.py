@@ -1,8 +1,9 @@
 """A call as a running thing: the shell that feeds the machine and carries out what it asks for.
 
-Two readers (caller, agent) handle each message to completion without ``await``, so that order is kept; the
-process's clock drives what is due. One ``TaskGroup`` holds them and the tools. Everything that can happen
-ends in exactly one :class:`~gateway.records.Ending`.
+Each message of the caller and of the agent is handled to completion in the step in which the network brings
+it, outside any task and without ``await``, so that order is kept; the process's clock drives what is due. One
+``TaskGroup`` holds the two legs and the tools. Everything that can happen ends in exactly one
+:class:`~gateway.records.Ending`.
 """
 
 import asyncio

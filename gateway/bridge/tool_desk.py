@@ -133,7 +133,7 @@ class ToolDesk:
         """Begin to have a tool call answered."""
         number = self._book(call)
         self._comforter.asked(number, self._open[number].asked.comfort)
-        # Without a turn of the loop in between: the request leaves in the step in which the question came.
+        # Mostly the request leaves in the step in which the question came.
         self._starting = True
         running = eagerly(self._run(number))
         self._starting = False

@@ -141,7 +141,7 @@ class Egress:
         self._lookup.close()
 
     def _checked(self, outgoing: Outgoing) -> URL:
-        """Return the URL of a request that may be sent; where one went before, another may go."""
+        """Return the URL of a request that may be sent; one without a query is judged once."""
         url = self._urls.get(outgoing.url)
         fault, reason = None if url else destinations.fault(outgoing.url, self._policy), "refused_url"
         if fault is None:
@@ -151,10 +151,12 @@ class Egress:
         if fault is not None:
             raise EgressError(f"The request cannot be sent: {fault}.", reason=reason, sent=False)
         if url is None:
+            # What is encoded stays so: else %3B and the like would become what divides a path.
+            url = URL(outgoing.url, encoded=outgoing.url.isascii())
             if len(self._urls) == _MOST_URLS:
                 self._urls.clear()
-            # What is encoded stays so: else %3B and the like would become what divides a path.
-            url = self._urls[outgoing.url] = URL(outgoing.url, encoded=outgoing.url.isascii())
+            if "?" not in outgoing.url:  # behind which mostly stands what the next request will not have
+                self._urls[outgoing.url] = url
         return url
 
     def _turn(self, origin: URL) -> asyncio.Semaphore:

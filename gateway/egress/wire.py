@@ -55,29 +55,26 @@ class _Arrival(asyncio.Future[None]):
     beside live calls that is longer than what it has to do.
     """
 
-    _waiting: tuple[Callable[[Any], object], Context] | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._waiting: list[Callable[[Any], object]] = []
 
     def add_done_callback(self, callback: Callable[[Any], object], *, context: Context | None = None) -> None:
-        """Note how the task goes on: no more than one task waits."""
-        self._waiting = callback, context or copy_context()
+        """Note how the task goes on."""
+        self._waiting.append(functools.partial((context or copy_context()).run, callback))
 
     def set_result(self, result: None) -> None:
         """Let the task go on now. Not to be called from a task."""
         super().set_result(result)
-        self._go_on()
+        while self._waiting:
+            self._waiting.pop()(self)  # held by nothing here, not even a name: it holds the task
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Let the task go on, cancelled, in the loop's next turn."""
         cancelled = super().cancel(msg)
-        if cancelled:
-            self.get_loop().call_soon(self._go_on)
+        while self._waiting:
+            self.get_loop().call_soon(self._waiting.pop(), self)
         return cancelled
-
-    def _go_on(self) -> None:
-        waiting, self._waiting = self._waiting, None  # else each would hold the other
-        if waiting is not None:
-            callback, context = waiting
-            context.run(callback, self)
 
 
 class Wire(ResponseHandler):
@@ -100,12 +97,15 @@ class Wire(ResponseHandler):
     async def read(self) -> Any:
         """Wait for the head of an answer, and go on in the step in which it came."""
         if not len(self) and not self.is_eof():
-            self._arrival = _Arrival(loop=self._loop)
+            self._arrival = _Arrival(self._loop)
             try:
                 await self._arrival
             finally:
                 self._arrival = None
-        return await super().read()
+        try:
+            return await super().read()
+        except aiohttp.EofStream:  # closed on our side in the turn in which it broke
+            raise Lost(stale=False) from None
 
     def _tell(self) -> None:
         """Let whoever waits go on, if there is anything to go on with. Not to be called from a task."""
@@ -144,7 +144,6 @@ class Wire(ResponseHandler):
         if exc is not None:
             self.set_exception(exc)
         super().connection_lost(exc)
-        self._loop.call_soon(self._tell)
 
     def is_connected(self) -> bool:
         """Tell whether the next request may go out here; not after an answer that nobody asked for."""

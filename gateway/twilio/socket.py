@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -24,7 +25,6 @@ LIMIT_BYTES: Final = 32_768
 _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
 _NO_STATUS = 1005
 _MAX_PINGS = 100
-_QUEUE_BYTES = 65_536  # of messages that wait to be read, before the peer is held back; aiohttp doubles it
 _SEND_BUFFER_BYTES = 32_768
 _USER_TIMEOUT_MS = 5_000
 # Only this module writes, and it asks before it does: the transport's own mark must never make aiohttp's
@@ -103,7 +103,10 @@ class _Response(web.WebSocketResponse):
     def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
         """Begin to read as aiohttp does, but into our own queue."""
         self._ws_protocol, self._writer = protocol, writer
-        self._reader = self.queue = _Queue(request.protocol, _QUEUE_BYTES, loop=asyncio.get_running_loop())
+        # Held back at twice these bytes, the peer goes on below them: not before the last message that waits,
+        # of any size, has been taken, else what comes then would overtake it.
+        limit_bytes = 2 * self._max_msg_size
+        self._reader = self.queue = _Queue(request.protocol, limit_bytes, loop=asyncio.get_running_loop())
         # Without compression, and with text as str.
         self._parser = WebSocketReader(self.queue, self._max_msg_size, False, True)
         request.protocol.set_parser(self._parser)
@@ -134,11 +137,12 @@ class CallerSocket:
         limit_bytes: int = LIMIT_BYTES,
         close_timeout_s: float = 1.0,
     ) -> None:
-        transport, queue = request.transport, response.queue
-        if transport is None or queue is None:
+        transport = request.transport
+        if transport is None:
             raise ConnectionResetError("the caller has gone")
+        assert response.queue is not None, "aiohttp begins to read in some other way"
         self.response = response
-        self._queue = queue
+        self._queue = response.queue
         self._transport = cast(asyncio.WriteTransport, transport)
         self._limit_bytes = limit_bytes
         self._close_timeout_s = close_timeout_s
@@ -172,13 +176,14 @@ class CallerSocket:
         """Have every text taken, most in the very step in which it comes, until the socket is closed.
 
         Args:
-            take: must not raise.
+            take: must not raise. Called in the context of whoever listens, but in no task.
         """
+        context = copy_context()
 
         def hand(text: str) -> None:
             if self._closing is None:
                 self._pings = 0
-                take(text)
+                context.run(take, text)
 
         self._queue.hand = hand
         try:

@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
             self.inbox.put(text, len(payload))
 
     def _note_close(self) -> None:
-        """Tell the reader as soon as the end is known; the transport may linger a little."""
+        """Tell the listener as soon as the end is known; the transport may linger a little."""
         sent, received = self._protocol.close_sent, self._protocol.close_rcvd
         if self._protocol.parser_exc is not None and sent is not None and sent.code in _OWN_VERDICTS:
             self.inbox.close(SocketClosed(int(sent.code), _OWN_VERDICTS[sent.code]))

@@ -5,8 +5,9 @@ import io
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from weakref import ref
 
 import aiohttp
 import pytest
@@ -15,6 +16,7 @@ from gateway.egress.addresses import Allowance
 from gateway.egress.connecting import RefusedAddress, Resolve
 from gateway.egress.wire import MAX_FRAMING_BYTES, MAX_HEAD_BYTES, Connector, Lost, Unreadable, Wire
 from tests.egress.peers import OK, Script, canary, flooding, hanging, in_turn, peer, resetting, saying
+from tests.uncollected import uncollected
 from tests.vatel.both_loops import on_both_loops
 
 LOOPBACK = Allowance.parse(["127.0.0.1"])
@@ -346,3 +348,53 @@ async def test_whoever_waits_is_told_of_a_loss() -> None:
         asyncio.get_running_loop().call_soon(wire.connection_lost, ConnectionResetError())
 
     assert asking.result() == "the task's"
+
+
+@on_both_loops
+async def test_connection_that_breaks_as_it_is_closed_is_lost() -> None:
+    """Whoever waits is told so, and not of the end of a stream."""
+    wire = waiting_wire()
+
+    async def ask() -> None:
+        with pytest.raises(Lost):
+            await wire.read()
+
+    def end() -> None:
+        wire.connection_lost(ConnectionResetError())
+        wire.close()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ask())
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(end)
+
+
+@pytest.mark.parametrize("end", ["answered", "lost", "cancelled"])
+@on_both_loops
+async def test_whoever_waited_is_freed_at_once(end: str) -> None:
+    """However the wait ended, nothing of it is left to the collector of cycles."""
+
+    async def ask(wire: Wire) -> None:
+        with suppress(Lost):
+            await wire.read()
+
+    async def wait() -> list[ref[object]]:
+        wire = waiting_wire()
+        asking = asyncio.get_running_loop().create_task(ask(wire))
+        await asyncio.sleep(0)
+        waiting: list[ref[object]] = [ref(asking), ref(wire._arrival)]
+        if end == "answered":
+            asyncio.get_running_loop().call_soon(wire.data_received, OK)
+        elif end == "lost":
+            asyncio.get_running_loop().call_soon(wire.connection_lost, None)
+        else:
+            asking.cancel()
+        await asyncio.wait([asking])
+        wire.close()
+        return waiting
+
+    with uncollected():
+        kept = await wait()
+        await asyncio.sleep(0)
+
+        assert [one() for one in kept] == [None, None]

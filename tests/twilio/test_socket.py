@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from weakref import ref
 
@@ -317,6 +318,49 @@ async def a_listener_takes_all_in_order() -> None:
         assert taken == texts
 
 
+async def a_large_message_that_waited_is_not_overtaken() -> None:
+    """What aiohttp held back is parsed as the queue runs empty: behind the last message that waited."""
+    async with gateway() as served, raw_peer(served) as peer:
+        caller = await served.callers.get()
+        large = [str(place) * MAX_MESSAGE_BYTES for place in range(1, 7)]
+        peer.send(FIN | PING, b"p")
+        for text in [*large, "small", "last"]:
+            peer.send(FIN | TEXT, text.encode())
+        await asyncio.sleep(0.05)  # they wait now
+        taken: list[str] = []
+        done = asyncio.Event()
+
+        def take(text: str) -> None:
+            taken.append(text[:5])
+            if text == "last":
+                done.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(caller.listen(take))
+            await done.wait()
+            listening.cancel()
+        assert taken == [*(text[:5] for text in large), "small", "last"]
+
+
+async def a_listener_is_called_in_its_own_context() -> None:
+    """What waited and what comes is logged as that of the same call."""
+    whose = ContextVar("whose", default="nobody's")
+    async with gateway() as served, joined(served) as (caller, client):
+        await client.send("waits")
+        await asyncio.sleep(0.05)
+        seen: list[tuple[str, str]] = []
+
+        async def listen() -> None:
+            whose.set("the call's")
+            await caller.listen(lambda text: seen.append((text, whose.get())))
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listen())
+            await client.send("comes")
+            await client.close()
+        assert seen == [("waits", "the call's"), ("comes", "the call's")]
+
+
 async def a_listener_that_gives_up_leaves_the_rest() -> None:
     """What comes after it was cancelled waits for the next one."""
     async with gateway() as served, joined(served) as (caller, client):
@@ -383,6 +427,8 @@ SCENARIOS: list[Callable[[], Awaitable[None]]] = [
     close_reaches_a_peer_in_the_middle_of_talking,
     peer_that_never_answers_a_close_is_cut,
     a_listener_takes_all_in_order,
+    a_large_message_that_waited_is_not_overtaken,
+    a_listener_is_called_in_its_own_context,
     a_listener_that_gives_up_leaves_the_rest,
     nobody_is_listened_to_after_our_goodbye,
     pings_between_texts_are_counted_while_somebody_listens,
