@@ -61,7 +61,8 @@ class _Arrival(asyncio.Future[None]):
 
     def add_done_callback(self, callback: Callable[[Any], object], *, context: Context | None = None) -> None:
         """Note how the task goes on."""
-        self._waiting.append(functools.partial((context or copy_context()).run, callback))
+        run = (context or copy_context()).run
+        self._waiting.append(functools.partial(run, callback))  # type: ignore[call-arg]  # the future follows
 
     def set_result(self, result: None) -> None:
         """Let the task go on now. Not to be called from a task."""
