@@ -57,9 +57,13 @@ async def fetch_page(
         .offset(offset)
     )
     rows = (await connection.execute(part)).mappings().all()
-    # Without a row, none can tell how many there are.
-    total = rows[0][_TOTAL] if rows else (await connection.execute(count)).scalar_one()
-    return Page(tuple(read(kind, row) for row in rows), int(total))
+    if rows:
+        total = int(rows[0][_TOTAL])
+    else:  # of which none can tell how many there are
+        total = int((await connection.execute(count)).scalar_one())
+        if limit:
+            total = min(total, offset)  # what has come meanwhile would be on this page
+    return Page(tuple(read(kind, row) for row in rows), total)
 
 
 async def changed(connection: AsyncConnection, statement: sa.Update | sa.Delete) -> int:

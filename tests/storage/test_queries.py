@@ -1,8 +1,10 @@
 """Statements and their rows."""
 
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage import schema
 from gateway.storage.queries import changed, fetch_all, fetch_one, fetch_page, new_id, values_of
@@ -38,3 +40,31 @@ async def test_rows_come_as_values(acme: Tenant) -> None:
 
     assert (one, none, every) == (acme.agent, None, [acme.agent])
     assert (page.items, page.total, met) == ((), 1, 1)
+
+
+async def test_an_empty_page_counts_nothing_that_came_behind_it(acme: Tenant) -> None:
+    """A row that appears between the page and the count is not of that page: no total speaks of it."""
+    table = schema.agents
+    mine = [table.c.organization_id == acme.id]
+
+    class Late:
+        """A connection on which nothing is found until it was asked once."""
+
+        def __init__(self, connection: AsyncConnection) -> None:
+            self._connection = connection
+            self._asked = 0
+
+        async def execute(self, statement: sa.Select[Any]) -> sa.CursorResult[Any]:
+            self._asked += 1
+            found: sa.CursorResult[Any] = await self._connection.execute(
+                statement.where(sa.literal(self._asked > 1))
+            )
+            return found
+
+    async with acme.database.reading() as connection:
+        late = cast(AsyncConnection, Late(connection))
+        page = await fetch_page(late, Agent, table, mine, limit=5, offset=0)
+        behind = await fetch_page(connection, Agent, table, mine, limit=5, offset=7)
+
+    assert (page.items, page.total) == ((), 0)
+    assert (behind.items, behind.total) == ((), 1)
