@@ -241,17 +241,22 @@ class _Shape:
 
 def _replaced(text: str, border: int, shape: _Shape, spans: list[tuple[int, int, str]]) -> str:
     """Return a text up to a border, with masks for spans, each as it is found or with its quotes."""
-    pieces: list[str] = []
-    done = 0
+    masked: list[tuple[int, int, str]] = []
     for start, end, quotes in spans:
         if start >= border:
             break
-        if end <= done:
+        if masked and end <= masked[-1][1]:
             continue
         begin, finish, around = (start, end, quotes) if quotes else shape.fitted(start, end)
-        if begin >= done:
-            pieces += (text[done:begin], around, MASK, around)
-        done = max(done, finish)
+        while masked and begin < masked[-1][1]:  # one mask for both: this one reaches back behind it
+            first, last, before = masked.pop()
+            begin, finish, around = min(first, begin), max(last, finish), before or around
+        masked.append((begin, finish, around))
+    pieces: list[str] = []
+    done = 0
+    for begin, finish, around in masked:
+        pieces += (text[done:begin], around, MASK, around)
+        done = finish
     return "".join((*pieces, text[done:border]))
 
 

@@ -167,6 +167,15 @@ def test_no_value_survives_in_json(tree: Any, secret: str) -> None:
         assert len(wanted) < 3 or wanted not in json.dumps(kept["copy"][1], ensure_ascii=False)
 
 
+@pytest.mark.parametrize("secret", ['\\""', '\\"""', 'x\\""'])
+def test_value_that_is_found_inside_a_string_and_across_its_end_leaves_json(secret: str) -> None:
+    """What two findings have in common gets one mask, with the quotes that either of them took."""
+    document = {"s": 1, "copy": [secret, {secret: secret, "a": f"<{secret}>"}], "rest": "kept"}
+    kept = json.loads(Mask.of(["s"]).text(json.dumps(document), {"s": secret}))
+
+    assert kept == {"s": MASK, "copy": [MASK, {MASK: MASK, "a": f"<{MASK}>"}], "rest": "kept"}
+
+
 @given(arguments=st.dictionaries(st.sampled_from("abcd"), TREE))
 def test_masked_arguments_keep_their_shape(arguments: dict[str, object]) -> None:
     """Only sensitive values differ."""
