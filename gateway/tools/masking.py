@@ -28,6 +28,7 @@ _MOST_KEPT_FORMS: Final = 600
 _LONGEST_SPELLING: Final = 24
 _ROOM_FOR_MARK: Final = 40
 _NUMBER = re.compile(r"[\d\s./()+_-]+").fullmatch
+_ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}").match
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _ATOM = re.compile(r"[^\s,:{}\[\]\"]*")
 _ATOM_END: Final = ' \t\r\n,:{}[]"'
@@ -211,8 +212,8 @@ class _Shape:
 
     def fitted(self, start: int, end: int) -> tuple[int, int, str]:
         """Return a found span so that what stays of the text is still JSON, and the quotes for its mask."""
-        start -= _odd_backslash(self.text, start)
-        end = min(end + _odd_backslash(self.text, end), len(self.text))
+        start, _ = _escape_around(self.text, start - _odd_backslash(self.text, start))
+        _, end = _escape_around(self.text, min(end + _odd_backslash(self.text, end), len(self.text)))
         if not self.is_json:
             return start, end, ""
         first, last = self._string_at(start), self._string_at(end - 1)
@@ -271,6 +272,14 @@ def _odd_backslash(text: str, end: int) -> bool:
     while start and text[start - 1] == "\\":
         start -= 1
     return (end - start) % 2 == 1
+
+
+def _escape_around(text: str, place: int) -> tuple[int, int]:
+    """Return the bounds of the escaped character that a place lies within; else the place itself, twice."""
+    for start in range(max(0, place - 5), place):
+        if _ESCAPED(text, start) and _odd_backslash(text, start + 1):
+            return start, start + 6
+    return place, place
 
 
 def _value_end(text: str, start: int) -> int:

@@ -176,6 +176,15 @@ def test_value_that_is_found_inside_a_string_and_across_its_end_leaves_json(secr
     assert kept == {"s": MASK, "copy": [MASK, {MASK: MASK, "a": f"<{MASK}>"}], "rest": "kept"}
 
 
+@pytest.mark.parametrize("text", ["É99", "99É9", "\\É99", "É999É", "\\u00c999"])
+def test_value_that_is_found_in_the_midst_of_an_escape_leaves_json(text: str) -> None:
+    """A character that is written by its number is masked whole or not at all."""
+    kept = json.loads(Mask.of(["s"]).text(json.dumps({"s": 1, "copy": text}), {"s": "999"}))
+
+    assert kept["s"] == MASK
+    assert "999" not in kept["copy"]
+
+
 @given(arguments=st.dictionaries(st.sampled_from("abcd"), TREE))
 def test_masked_arguments_keep_their_shape(arguments: dict[str, object]) -> None:
     """Only sensitive values differ."""
