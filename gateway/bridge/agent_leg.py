@@ -12,6 +12,7 @@ from gateway.bridge.guarded import guarded
 from gateway.errors import AgentConnectError, AgentProtocolError, VatelApiError
 from gateway.telemetry.log import get_logger
 from gateway.vatel import messages as vatel
+from gateway.vatel.inbox import Take
 from gateway.vatel.protocol import AgentSession
 from gateway.vatel.socket import SocketClosed, close_meaning
 
@@ -31,8 +32,8 @@ class AgentSocket(Protocol):
     def binary_frames(self) -> int:
         """Binary messages skipped; the contract has none."""
 
-    def listen(self, take: Callable[[str | SocketClosed], None]) -> None:
-        """Have every text message taken as it comes, and at last the end; ``take`` must not raise."""
+    def listen(self, take: Take) -> None:
+        """Have every text message taken as it comes, and at last the end."""
 
     def send(self, text: str, *, force: bool = False) -> bool:
         """Write a message at once; False when it was dropped because the peer reads too slowly."""

@@ -75,17 +75,6 @@ class _Wait:
     def hold_at(self) -> float:
         return min((rungs.hold_at for rungs in self.rungs.values()), default=inf)
 
-    @property
-    def due_at(self) -> float:
-        """When the first of filler and hold tone is due: in one pass, since it is asked at every event."""
-        due = inf
-        for rungs in self.rungs.values():
-            if rungs.hold_at < due:
-                due = rungs.hold_at
-            if rungs.filler_at < due and not self._filler_given:
-                due = rungs.filler_at
-        return due
-
     def give_filler(self) -> bytes:
         self._filler_given = True
         return min(self.rungs.values(), key=lambda rungs: rungs.filler_at).filler
@@ -226,7 +215,8 @@ class ComfortLadder:
     def _next_rung(self, free_at: float) -> float:
         if self._next_note is not None:
             return self._given_until - _NOTES_AHEAD_S
-        return max(self._wait.due_at, free_at + GAP_S, self.talk.until + GAP_S)
+        due = min(self._wait.filler_at, self._wait.hold_at)
+        return max(due, free_at + GAP_S, self.talk.until + GAP_S)
 
     def _hold(self, now: float) -> bytes:
         """Return the next note, or none when the hold tone has come to its end: between two notes."""

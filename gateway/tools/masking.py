@@ -28,7 +28,8 @@ _MOST_KEPT_FORMS: Final = 600
 _LONGEST_SPELLING: Final = 24
 _ROOM_FOR_MARK: Final = 40
 _NUMBER = re.compile(r"[\d\s./()+_-]+").fullmatch
-_ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}").match
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL).match
+_LONGEST_ESCAPE: Final = 6
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _ATOM = re.compile(r"[^\s,:{}\[\]\"]*")
 _ATOM_END: Final = ' \t\r\n,:{}[]"'
@@ -212,8 +213,8 @@ class _Shape:
 
     def fitted(self, start: int, end: int) -> tuple[int, int, str]:
         """Return a found span so that what stays of the text is still JSON, and the quotes for its mask."""
-        start, _ = _escape_around(self.text, start - _odd_backslash(self.text, start))
-        _, end = _escape_around(self.text, min(end + _odd_backslash(self.text, end), len(self.text)))
+        start, _ = _escape_around(self.text, start)
+        _, end = _escape_around(self.text, end)
         if not self.is_json:
             return start, end, ""
         first, last = self._string_at(start), self._string_at(end - 1)
@@ -266,20 +267,21 @@ def _marked(masked: str, cut: int) -> str:
     return f"{shown}… ({cut + len(masked) - len(shown)} characters cut)"
 
 
-def _odd_backslash(text: str, end: int) -> bool:
-    """Tell whether what stands before a place ends with the first half of an escape."""
-    start = end
+def _escape_around(text: str, place: int) -> tuple[int, int]:
+    """Return the bounds of the escape that a place lies within; else the place itself, twice."""
+    for start in range(max(0, place - _LONGEST_ESCAPE + 1), place):
+        escape = _ESCAPE(text, start)
+        if escape is not None and escape.end() > place and _begins_escape(text, start):
+            return escape.span()
+    return place, place
+
+
+def _begins_escape(text: str, backslash: int) -> bool:
+    """Tell whether a backslash is the first half of an escape, and not the second of the one before."""
+    start = backslash
     while start and text[start - 1] == "\\":
         start -= 1
-    return (end - start) % 2 == 1
-
-
-def _escape_around(text: str, place: int) -> tuple[int, int]:
-    """Return the bounds of the escaped character that a place lies within; else the place itself, twice."""
-    for start in range(max(0, place - 5), place):
-        if _ESCAPED(text, start) and _odd_backslash(text, start + 1):
-            return start, start + 6
-    return place, place
+    return (backslash - start) % 2 == 0
 
 
 def _value_end(text: str, start: int) -> int:
