@@ -104,11 +104,11 @@ async def test_secrets_that_come_back_are_not_shown() -> None:
 
 async def test_sensitive_values_are_not_shown() -> None:
     """Neither in the request nor in an answer that repeats them."""
-    async with serving(says('{"card": "4111"}')) as endpoint:
-        text, _ = await called({"name": "book", "url": endpoint.url, "sensitive": ["card"]}, card="4111")
+    async with serving(says('{"card": "411122"}')) as endpoint:
+        text, _ = await called({"name": "book", "url": endpoint.url, "sensitive": ["card"]}, card="411122")
 
-    assert "4111" not in text
-    assert b"4111" in endpoint.seen[0].body
+    assert "411122" not in text
+    assert b"411122" in endpoint.seen[0].body
 
 
 @pytest.mark.parametrize("name", ["nobody", "book"])
@@ -146,8 +146,8 @@ async def test_built_in_tool_says_what_it_would_do(
 async def test_background_tool_is_waited_for() -> None:
     """The agent goes on at once; the person at the terminal sees what came of it."""
     entry = {"name": "book", "mode": "background", "deadline_s": 0.01, "late_s": 5, "sensitive": ["card"]}
-    async with serving(after(0.05, says('{"card": "4111", "table": 7}'))) as endpoint:
-        text, failure = await called({**entry, "url": endpoint.url}, card="4111")
+    async with serving(after(0.05, says('{"card": "411122", "table": 7}'))) as endpoint:
+        text, failure = await called({**entry, "url": endpoint.url}, card="411122")
 
     at_once, _, later = text.partition("\nit runs on for at most 5 s ...\n")
     assert failure == ""
@@ -155,7 +155,7 @@ async def test_background_tool_is_waited_for() -> None:
     assert later.startswith(f"\nPOST {endpoint.url}\n")
     assert "answered with\nHTTP 200" in later
     assert later.endswith('the result, which goes nowhere:\n{"card": "••••", "table": 7}')
-    assert "4111" not in text
+    assert "411122" not in text
 
 
 async def test_background_tool_that_fails_later_has_failed() -> None:
