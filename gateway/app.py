@@ -1,7 +1,6 @@
 """The composition root: the only place where concrete classes meet, and the only one that sees Settings."""
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
@@ -27,6 +26,7 @@ from gateway.dialling.outbound import Outbound
 from gateway.dialling.switchboard import Switchboard
 from gateway.errors import ConfigError
 from gateway.foundations import Foundations, at_work, foundations
+from gateway.garbage import collected
 from gateway.journal import Journal
 from gateway.ledger.ledger import Ledger
 from gateway.settings import Settings, environment
@@ -200,16 +200,14 @@ async def serve(settings: Settings) -> int:
     stop, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stop, hurry)
     async with serving(settings, listener) as gateway:
-        gc.collect()
-        gc.freeze()
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload_tools)
         _tell_first(gateway.first)
-        log.info("serving", port=gateway.port, public_url=settings.public_url)
-        await stop.wait()
-        log.info("draining", live=gateway.registry.live, limit_s=settings.calls.drain_max_s)
-        await _leave(gateway.registry, settings, hurry)
-    gc.unfreeze()  # else the last calls' resamplers stay to the end, and their library calls them leaks
+        with collected(lambda: gateway.registry.live):
+            log.info("serving", port=gateway.port, public_url=settings.public_url)
+            await stop.wait()
+            log.info("draining", live=gateway.registry.live, limit_s=settings.calls.drain_max_s)
+            await _leave(gateway.registry, settings, hurry)
     log.info("stopped")
     return 0
 
