@@ -21,6 +21,7 @@ from gateway.bridge.session import CallSession
 from gateway.errors import CallerProtocolError, GatewayError
 from gateway.records import OUTLIVED, CallInfo, Ending, Reason, Result
 from gateway.twilio import signature, twiml
+from gateway.twilio.backlog import Backlog
 from gateway.twilio.messages import Start
 from gateway.twilio.protocol import MediaStream
 from gateway.twilio.socket import CallerSocket, SocketClosed, prepare
@@ -106,6 +107,7 @@ class Phone:
         self._now = now
         self._switchboard = switchboard
         self._unclaimed = 0
+        self._backlog = Backlog()
         self._forms = SignedForms(config.public_url, config.account_sid, config.auth_token)
         self.callbacks = PhoneCallbacks(self._forms, registry, news)
         self.refused = self._forms.refused
@@ -230,7 +232,7 @@ class Phone:
             raise self._forms.refusal(web.HTTPServiceUnavailable, "too_many_unclaimed")
         self._unclaimed += 1
         try:
-            socket = await prepare(request)
+            socket = await prepare(request, self._backlog)
             stream = MediaStream()
             reservation = await self._claim(socket, stream)
         finally:

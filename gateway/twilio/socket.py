@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from aiohttp import EofStream, WSCloseCode, WSMessage, WSMsgType, web
-from aiohttp._websocket.reader import WebSocketDataQueue  # aiohttp makes its own, and offers no other way in
-from aiohttp.http_websocket import WebSocketError, WebSocketReader, WebSocketWriter
+from aiohttp.http_websocket import WebSocketError
+
+from gateway.twilio.backlog import Backlog
+from gateway.twilio.received import Upgrade
 
 MAX_MESSAGE_BYTES: Final = 65_536
 LIMIT_BYTES: Final = 32_768
@@ -48,6 +50,7 @@ class SocketClosed:
 
 async def prepare(
     request: web.Request,
+    backlog: Backlog,
     *,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     limit_bytes: int = LIMIT_BYTES,
@@ -57,11 +60,15 @@ async def prepare(
 
     Return ``CallerSocket.response`` from the handler.
 
+    Args:
+        backlog: where texts wait for their turn; all callers' sockets share one.
+
     Raises:
         aiohttp.web.HTTPBadRequest: the request is no WebSocket handshake.
         ConnectionResetError: the peer has gone.
     """
-    response = _Response(
+    response = Upgrade(
+        backlog,
         autoclose=False,
         autoping=False,
         compress=False,
@@ -77,51 +84,6 @@ async def prepare(
     return CallerSocket(request, response, limit_bytes=limit_bytes, close_timeout_s=close_timeout_s)
 
 
-class _Queue(WebSocketDataQueue):
-    """What was received and not read yet. Lives as long as its connection.
-
-    Attributes:
-        hand: takes texts at once while somebody listens: a frame of audio that wakes a task costs a tenth
-            more, and waits for all else that woke.
-    """
-
-    hand: Callable[[str], None] | None = None
-
-    def feed_data(self, data: WSMessage, size: int) -> None:  # type: ignore[override]  # wider than it is fed
-        """Hand a message on, or have it wait; after one that waits all wait, so that order is kept."""
-        if self.hand is not None and data.type is WSMsgType.TEXT and not self._buffer:
-            self.hand(data.data)
-        else:
-            super().feed_data(data, size)
-
-
-class _Response(web.WebSocketResponse):
-    """The upgrade's answer; returned by the handler once the connection is closed."""
-
-    queue: _Queue | None = None
-
-    def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
-        """Begin to read as aiohttp does, but into our own queue."""
-        self._ws_protocol, self._writer = protocol, writer
-        # Held back at twice these bytes, the peer goes on below them: not before the last message that waits,
-        # of any size, has been taken, else what comes then would overtake it.
-        limit_bytes = 2 * self._max_msg_size
-        self._reader = self.queue = _Queue(request.protocol, limit_bytes, loop=asyncio.get_running_loop())
-        # Without compression, and with text as str.
-        self._parser = WebSocketReader(self.queue, self._max_msg_size, False, True)
-        request.protocol.set_parser(self._parser)
-        request.protocol.keep_alive(False)
-
-    async def write_eof(self) -> None:  # type: ignore[override]  # as aiohttp's own
-        """Let aiohttp come to its end.
-
-        It finds the connection closed, and would keep the failure: with a traceback that keeps the answer,
-        the request and the call, so that all of them would wait for the collector of cycles.
-        """
-        await super().write_eof()
-        self._exception = None
-
-
 class CallerSocket:
     """One caller's connection; lives from the upgrade to the close.
 
@@ -132,7 +94,7 @@ class CallerSocket:
     def __init__(
         self,
         request: web.Request,
-        response: _Response,
+        response: Upgrade,
         *,
         limit_bytes: int = LIMIT_BYTES,
         close_timeout_s: float = 1.0,
@@ -140,9 +102,9 @@ class CallerSocket:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the caller has gone")
-        assert response.queue is not None, "aiohttp begins to read in some other way"
+        assert response.received is not None, "aiohttp begins to read in some other way"
         self.response = response
-        self._queue = response.queue
+        self._received = response.received
         self._transport = cast(asyncio.WriteTransport, transport)
         self._limit_bytes = limit_bytes
         self._close_timeout_s = close_timeout_s
@@ -173,7 +135,7 @@ class CallerSocket:
         return True
 
     async def listen(self, take: Callable[[str], None]) -> SocketClosed:
-        """Have every text taken, most in the very step in which it comes, until the socket is closed.
+        """Have every text taken, most before the loop's next reading, until the socket is closed.
 
         Args:
             take: must not raise. Called in the context of whoever listens, but in no task.
@@ -181,16 +143,16 @@ class CallerSocket:
         context = copy_context()
 
         def hand(text: str) -> None:
-            if self._closing is None:
+            if self._closing is None and self._received.hand is not None:
                 self._pings = 0
                 context.run(take, text)
 
-        self._queue.hand = hand
+        self._received.hand = hand
         try:
             while not isinstance(received := await self.receive(), SocketClosed):
                 take(received)
         finally:
-            self._queue.hand = None
+            self._received.hand = None
         return received
 
     async def receive(self) -> str | SocketClosed:
@@ -220,7 +182,7 @@ class CallerSocket:
         knows better it is asked.
         """
         try:
-            return cast(WSMessage, await self._queue.read())
+            return cast(WSMessage, await self._received.read())
         except (WebSocketError, EofStream, RuntimeError):
             return await self.response.receive()
 

@@ -15,6 +15,7 @@ import uvloop
 from aiohttp import web
 
 from gateway.settings import Settings, load
+from gateway.twilio.backlog import Backlog
 from gateway.twilio.messages import PLAY_SUFFIX, play_prefix
 from gateway.twilio.socket import CallerSocket, prepare
 from gateway.vatel.inbox import Take
@@ -43,10 +44,11 @@ class _Relay:
     def __init__(self, settings: Settings, http: aiohttp.ClientSession) -> None:
         self._base = settings.vatel.base_url
         self._http = http
+        self._backlog = Backlog()
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         """Carry one call."""
-        caller = await prepare(request)
+        caller = await prepare(request, self._backlog)
         await caller.receive()
         start = json.loads(str(await caller.receive()))
         async with self._http.post(f"{self._base}/v1/session-token", json={}) as answer:

@@ -20,6 +20,7 @@ from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from gateway.twilio.backlog import Backlog
 from gateway.twilio.socket import LIMIT_BYTES, MAX_MESSAGE_BYTES, CallerSocket, SocketClosed, prepare
 from tests.uncollected import uncollected
 
@@ -37,6 +38,7 @@ class Gateway:
     callers: asyncio.Queue[CallerSocket] = field(default_factory=asyncio.Queue)
     handled: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     finish: asyncio.Event = field(default_factory=asyncio.Event)
+    backlog: Backlog = field(default_factory=Backlog)
     max_message_bytes: int = MAX_MESSAGE_BYTES
     limit_bytes: int = LIMIT_BYTES
     close_timeout_s: float = 1.0
@@ -44,6 +46,7 @@ class Gateway:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         caller = await prepare(
             request,
+            self.backlog,
             max_message_bytes=self.max_message_bytes,
             limit_bytes=self.limit_bytes,
             close_timeout_s=self.close_timeout_s,
