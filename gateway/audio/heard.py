@@ -6,6 +6,7 @@ far the ear is behind it. An interruption settles the account: what was not play
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 
 BYTES_PER_SECOND = 8_000
 BYTES_PER_MS = 8
@@ -81,6 +82,11 @@ class HeardLedger:
     def lag_s(self) -> float:
         """How far the ear was behind our clock when the last mark came back."""
         return self._lag_s
+
+    @property
+    def mark_due_at(self) -> float:
+        """When the last mark was due, on our clock, that has not come back; long ago without one."""
+        return max(self._mark_ends.values(), default=-inf)
 
     def in_flight(self, now: float) -> frozenset[str]:
         """Return the turns that the ear hears now or will hear, whatever is done here."""

@@ -24,6 +24,8 @@ RING_TIMEOUT_S = 30
 _HEARD_OUT_S = 10.0
 _CARRIER_S = 25.0
 _LOOK_AGAIN_S = 0.25  # what is held back may be let go of at any time
+_MARK_AGAIN_S = 0.02
+_MARK_GRACE_S = 2.0  # a mark that is so late will not come
 _UNCERTAIN = ("timeout", "unreachable", "server_error", "bad_answer")
 _LAST_ANSWER_S = 0.1  # the agent hears of its transfer before the call leaves it
 
@@ -72,13 +74,18 @@ class Controls:
         self._happened(on.EndAsked())
 
     async def heard_all(self, limit_s: float) -> None:
-        """Wait until the caller has heard all that the agent has said so far, at most so long."""
-        give_up_at = self._now() + limit_s
-        while True:
-            left_s = min(self._comforter.words_heard_at(), give_up_at) - self._now()
-            if left_s <= 0:
+        """Wait until the caller has heard all that the agent has said so far, at most so long.
+
+        By our clock first, which knows nothing of the way to Twilio until a mark has come back; then until
+        the marks behind the words have.
+        """
+        ledger, give_up_at = self._caller.downlink.playout.ledger, self._now() + limit_s
+        while (now := self._now()) < give_up_at:
+            heard_at = self._comforter.words_heard_at()
+            if max(heard_at, ledger.mark_due_at + _MARK_GRACE_S) <= now:
                 return
-            await asyncio.sleep(min(left_s, _LOOK_AGAIN_S))
+            look_again_s = heard_at - now if heard_at > now else _MARK_AGAIN_S
+            await asyncio.sleep(min(look_again_s, give_up_at - now, _LOOK_AGAIN_S))
 
     async def transfer(self, number: str, ring_timeout_s: int) -> None:
         """Put the caller through once they have heard the agent out; the call leaves the gateway.

@@ -1,5 +1,7 @@
 """The books of what the caller has heard, on a clock turned by hand."""
 
+from math import inf
+
 import pytest
 
 from gateway.audio.heard import HeardLedger, TurnHeard
@@ -43,6 +45,19 @@ def test_late_mark_moves_the_ear() -> None:
     ledger.sent("b", 100 * MS, 1.1, 1.0)
 
     assert ledger.cut(1.1) == (["b"], 50 * MS)
+
+
+def test_marks_are_due_until_they_come_back_or_are_cut() -> None:
+    """The last one counts."""
+    ledger = ledger_with(("a", 100), ("b", 100))
+    assert ledger.mark_due_at == -inf
+    ledger.mark_sent("m", 0.1)
+    ledger.mark_sent("n", 0.2)
+    assert ledger.mark_due_at == 0.2
+    ledger.mark_played("n", 0.25)
+    assert ledger.mark_due_at == 0.1
+    ledger.cut(0.3)
+    assert ledger.mark_due_at == -inf
 
 
 def test_early_mark_settles_its_turn() -> None:

@@ -265,6 +265,34 @@ async def test_hearing_out_takes_as_long_as_it_takes() -> None:
     assert took == [0.0, 2.0, 4.0, pytest.approx(1.1, abs=0.2)]
 
 
+@pytest.mark.parametrize(
+    ("echoes", "late_s", "took_s"), [(True, 0.0, 2.0), (True, 0.3, 2.3), (False, 0.0, 4.0)]
+)
+def test_hearing_out_waits_for_the_mark_and_not_for_ever(echoes: bool, late_s: float, took_s: float) -> None:
+    """In a first turn nobody knows yet how far the ear is behind our clock; the mark says so, unless lost."""
+
+    @on_virtual_time
+    async def run() -> None:
+        took: list[float] = []
+
+        async def listen(controls: CallControls) -> ToolOutcome:
+            began = stage.clock.now()
+            assert isinstance(controls, Controls)
+            await controls.heard_all(10.0)
+            took.append(stage.clock.now() - began)
+            return FINE
+
+        stage = stage_with(listen)
+        stage.phone.echoes, stage.phone.echo_late_s = echoes, late_s
+        async with stage.play():
+            stage.agent.speak("t1", 2_000)
+            stage.agent.say(CALL_TOOL)
+            await stage.talk(6.0)
+        assert took == [pytest.approx(took_s, abs=0.03)]
+
+    run()
+
+
 @on_virtual_time
 async def test_hearing_out_does_not_wait_for_our_own_audio() -> None:
     """The hold tone is nothing that anybody has to hear out."""
