@@ -40,8 +40,8 @@ from tests.tools.workshop import says, serving
 
 RAMP_S: Final = 0.4  # between two calls of a crowd
 TOOLS_RAMP_S: Final = 0.15  # between two calls that ask for tools
-TOOLS_ROUNDS: Final = 5
-TOOLS_FILLING: Final = 3  # rounds until all is full that keeps something of calls that are over
+TOOLS_ROUNDS: Final = 8
+TOOLS_FILLING: Final = 5  # rounds until all is full that keeps something of calls that are over
 BEAT: Final = 100  # calls between two looks at memory
 SETTLE_S: Final = 2.0  # a connection's last timer runs for a second after its call
 IDLE_S: Final = 16.0  # connections to tools are kept for fifteen seconds
