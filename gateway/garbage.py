@@ -9,10 +9,18 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-YOUNG_EVERY_S = 0.1
-ALL_EVERY_QUIET_S = 60.0
-ALL_EVERY_S = 600.0
+YOUNG_EVERY_S: Final = 0.1
+AGED_EVERY: Final = 10
+"""Every so many looks at the young, what survived them is looked at once more."""
+
+ALL_EVERY_QUIET_S: Final = 60.0
+ALL_EVERY_S: Final = 600.0
+MORE_OBJECTS: Final = 50_000
+"""All is looked through once so many more objects than before, and twice as many, have grown old."""
+
+_YOUNG, _AGED, _OLD = 0, 1, 2
 
 
 class _Turns:
@@ -22,17 +30,31 @@ class _Turns:
         self._loop = asyncio.get_running_loop()
         self._live = live
         self._all_at = self._loop.time()
+        self._old = 0  # objects, when all were looked through last
+        self._grown_old = 0  # objects, since then
+        self._number = 0
         self._next: asyncio.TimerHandle | None = None
 
     def take(self) -> None:
         """Collect what is due, and again a little later."""
-        now = self._loop.time()
-        if now - self._all_at >= (ALL_EVERY_S if self._live() else ALL_EVERY_QUIET_S):
-            self._all_at = now
-            gc.collect()
+        self._number += 1
+        if self._is_all_due():
+            self._take_all()
+        elif self._number % AGED_EVERY:
+            gc.collect(_YOUNG)
         else:
-            gc.collect(1)
+            self._grown_old += len(gc.get_objects(_AGED))
+            gc.collect(_AGED)
         self._next = self._loop.call_later(YOUNG_EVERY_S, self.take)
+
+    def _is_all_due(self) -> bool:
+        every_s = ALL_EVERY_S if self._live() else ALL_EVERY_QUIET_S
+        return self._grown_old > self._old + MORE_OBJECTS or self._loop.time() - self._all_at >= every_s
+
+    def _take_all(self) -> None:
+        gc.collect()
+        self._old, self._grown_old = len(gc.get_objects(_OLD)), 0
+        self._all_at = self._loop.time()
 
     def end(self) -> None:
         """Take no more."""
@@ -44,18 +66,18 @@ class _Turns:
 def collected(live: Callable[[], int]) -> Iterator[None]:
     """Say when the collector comes by, in place of Python; to be entered in a running loop.
 
-    What exists at the begin is not looked at until the end.
+    What exists at the begin is not looked at until the end. While calls live, all the rest is looked through
+    once in ten minutes, or when much has grown old: what only that can free has a bound.
 
     Args:
-        live: how many calls a long pause would hold up. While there are some, the old is looked through once
-            in ten minutes, so that what only it can free has a bound.
+        live: how many calls a long look would hold up.
     """
+    turns = _Turns(live)
     gc.collect()
     gc.freeze()
     gc.disable()
-    turns = _Turns(live)
-    turns.take()
     try:
+        turns.take()
         yield
     finally:
         turns.end()

@@ -77,6 +77,8 @@ class HeardLedger:
         if end is not None:
             self._lag_s = max(0.0, now - end)
             self._settle(end)
+            # Marks come back in order: one of those before this that has not will not.
+            self._mark_ends = {other: due for other, due in self._mark_ends.items() if due >= end}
 
     @property
     def lag_s(self) -> float:

@@ -79,10 +79,12 @@ class Controls:
         By our clock first, which knows nothing of the way to Twilio until a mark has come back; then until
         the marks behind the words have.
         """
-        ledger, give_up_at = self._caller.downlink.playout.ledger, self._now() + limit_s
-        while (now := self._now()) < give_up_at:
+        downlink, give_up_at = self._caller.downlink, self._now() + limit_s
+        while True:
             heard_at = self._comforter.words_heard_at()
-            if max(heard_at, ledger.mark_due_at + _MARK_GRACE_S) <= now:
+            confirmed_at = downlink.playout.ledger.mark_due_at + _MARK_GRACE_S
+            now = self._now()  # behind the others, else what is heard now would be heard later than that
+            if now >= give_up_at or (max(heard_at, confirmed_at) <= now and not downlink.unmarked):
                 return
             look_again_s = heard_at - now if heard_at > now else _MARK_AGAIN_S
             await asyncio.sleep(min(look_again_s, give_up_at - now, _LOOK_AGAIN_S))

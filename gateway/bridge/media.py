@@ -118,6 +118,11 @@ class Downlink:
         self.level = LevelMeter()
         self.counters = DownlinkCounters()
 
+    @property
+    def unmarked(self) -> bool:
+        """True while the agent may go on with its turn: no mark stands behind what it said."""
+        return self._turn is not None and self._turn.open
+
     def push(self, turn_id: str, audio: bytes, now: float, *, final: bool) -> Push:
         """Take a chunk of a turn.
 
@@ -181,7 +186,7 @@ class Downlink:
         ended between two chunks, a tone clicks.
         """
         due = self.playout.pop_due(now)
-        if self.playout.idle and self._turn is not None and self._turn.open and self._dry_at() <= now:
+        if self.playout.idle and self.unmarked and self._dry_at() <= now:
             self._flush(now)
             due += self.playout.pop_due(now)
         return due
@@ -189,7 +194,7 @@ class Downlink:
     def next_deadline(self) -> float | None:
         """Return when :meth:`pop_due` is to be called next (seconds, monotonic)."""
         if self.playout.idle:
-            return self._dry_at() if self._turn is not None and self._turn.open else None
+            return self._dry_at() if self.unmarked else None
         return self.playout.next_deadline()
 
     def _dry_at(self) -> float:

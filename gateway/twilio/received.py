@@ -34,18 +34,19 @@ class Received(WebSocketDataQueue):
         """Hand a message on, or have it wait; after one that waits all wait, so that order is kept."""
         if self.hand is not None and data.type is WSMsgType.TEXT and not self._buffer:
             self._backlog.add(self.hand, data.data)
-        else:
-            self._backlog.settle()
-            super().feed_data(data, size)
+            return
+        if self.hand is not None:
+            self._backlog.take_all()
+        super().feed_data(data, size)
 
     def feed_eof(self) -> None:
         """Note that nothing follows what came."""
-        self._backlog.settle()
+        self._backlog.take_all()
         super().feed_eof()
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """Note that the connection broke behind what came."""
-        self._backlog.settle()
+        self._backlog.take_all()
         super().set_exception(exc, *cause)
 
 

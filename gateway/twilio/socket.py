@@ -135,7 +135,9 @@ class CallerSocket:
         return True
 
     async def listen(self, take: Callable[[str], None]) -> SocketClosed:
-        """Have every text taken, most before the loop's next reading, until the socket is closed.
+        """Have every text taken, in its turn of the backlog, until the socket is closed.
+
+        To be called once: what waits when it is cancelled is thrown away.
 
         Args:
             take: must not raise. Called in the context of whoever listens, but in no task.

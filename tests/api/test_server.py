@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from tests.front_door import front_door
+from tests.uncollected import left_to_the_collector, uncollected
 
 HOSTILE = {
     "not HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
@@ -74,3 +75,42 @@ async def test_request_that_breaks_off() -> None:
             assert healthy.status == 200
         writer.close()
         assert await reader.read() == b""
+
+
+_HEAD = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /twilio/voice" + _HEAD + b"Content-Length: 60000\r\n\r\n" + bytes(30_000), b""),
+        (b"POST /twilio/voice" + _HEAD + b"Content-Length: 3\r\n\r\na=b", b"403"),
+        (b"POST /twilio/voice" + _HEAD + b"Content-Length: 70000\r\n\r\n" + bytes(70_000), b"413"),
+        (b"GET /twilio/media" + _HEAD + b"\r\n", b"403"),
+        (b"GET /nowhere" + _HEAD + b"\r\n", b"404"),
+    ],
+    ids=["broken_off", "unsigned", "too_large", "no_upgrade", "nowhere"],
+)
+async def test_request_of_a_stranger_leaves_nothing_to_the_collector(request_: bytes, status: bytes) -> None:
+    """Its body would wait there, and that of the next one, for as long as calls live."""
+    async with front_door() as door:
+        await _ask(door.port, request_)  # what is made once
+        with uncollected():
+            answer = await _ask(door.port, request_)
+            assert left_to_the_collector("aiohttp.web_request", "aiohttp.streams") == []
+        assert answer.split(b" ")[1:2] == ([status] if status else [])
+
+
+async def _ask(port: int, request: bytes) -> bytes:
+    """Send a request; return the answer, or nothing if it is incomplete: the peer leaves then."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    await asyncio.sleep(0.05)
+    if b"60000" in request:
+        writer.transport.abort()
+        answer = b""
+    else:
+        answer = await reader.read()
+        writer.close()
+    await asyncio.sleep(0.05)
+    return answer

@@ -54,9 +54,20 @@ def test_marks_are_due_until_they_come_back_or_are_cut() -> None:
     ledger.mark_sent("m", 0.1)
     ledger.mark_sent("n", 0.2)
     assert ledger.mark_due_at == 0.2
+    ledger.mark_played("m", 0.15)
+    assert ledger.mark_due_at == 0.2
+    ledger.cut(0.2)
+    assert ledger.mark_due_at == -inf
+
+
+def test_mark_that_was_overtaken_is_lost() -> None:
+    """Marks come back in order; two of one instant do too."""
+    ledger = ledger_with(("a", 100), ("b", 100))
+    for name, due in (("lost", 0.1), ("n", 0.2), ("end", 0.2)):
+        ledger.mark_sent(name, due)
     ledger.mark_played("n", 0.25)
-    assert ledger.mark_due_at == 0.1
-    ledger.cut(0.3)
+    assert ledger.mark_due_at == 0.2
+    ledger.mark_played("end", 0.25)
     assert ledger.mark_due_at == -inf
 
 

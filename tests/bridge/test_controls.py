@@ -313,6 +313,51 @@ async def test_hearing_out_does_not_wait_for_our_own_audio() -> None:
     assert took == [0.0]
 
 
+async def test_hearing_out_ends_while_the_hold_tone_sounds() -> None:
+    """On a clock that goes on while it is read, what is heard now is not heard later than now."""
+    took: list[float] = []
+
+    async def hold_and_listen(controls: CallControls) -> ToolOutcome:
+        controls.hold(30.0)
+        await asyncio.sleep(1.0)
+        began = stage.clock.now()
+        assert isinstance(controls, Controls)
+        await controls.heard_all(3.0)
+        took.append(stage.clock.now() - began)
+        return FINE
+
+    async with stage_with(hold_and_listen).play() as stage:
+        stage.agent.say(CALL_TOOL)
+        await stage.talk(1.5)
+        assert stage.phone.heard
+    assert took == [pytest.approx(0.0, abs=0.4)]
+
+
+@on_virtual_time
+async def test_hearing_out_waits_for_a_turn_that_nobody_declared_final() -> None:
+    """Its mark follows once the agent says no more."""
+    took: list[float] = []
+
+    async def listen(controls: CallControls) -> ToolOutcome:
+        began = stage.clock.now()
+        assert isinstance(controls, Controls)
+        await controls.heard_all(10.0)
+        took.append(stage.clock.now() - began)
+        return FINE
+
+    stage = stage_with(listen)
+    stage.phone.echo_late_s = 0.3
+    async with stage.play():
+        for _ in range(25):
+            stage.agent.speak("t1", 20, final=False)
+            await stage.talk(0.02)
+        stage.agent.say(CALL_TOOL)
+        await stage.talk(3.0)
+    assert stage.phone.heard_ms == 500
+    assert len(took) == 1
+    assert 0.3 < took[0] < 0.6
+
+
 @on_virtual_time
 async def test_no_hold_tone_without_the_agent() -> None:
     """A wish for the tone that comes while the agent is being replaced is the lost one's: nobody heeds it."""

@@ -1,20 +1,22 @@
 """Callers' messages let others pass: a little late, in pieces, and never out of order."""
 
 import asyncio
-from time import monotonic
 
-from gateway.twilio.backlog import MOST, PIECE_S, Backlog
+import pytest
+
+from gateway.twilio import backlog
+from gateway.twilio.backlog import MOST_CHARACTERS, PIECE_S, Backlog
 from tests.vatel.both_loops import on_both_loops
 
 
 @on_both_loops
 async def test_messages_wait_for_the_turn_to_end_and_keep_their_order() -> None:
     """What comes in the next turn is taken behind them."""
-    backlog, taken = Backlog(), list[str]()
+    waits, taken = Backlog(), list[str]()
     loop = asyncio.get_running_loop()
-    loop.call_soon(backlog.add, taken.append, "c")
-    backlog.add(taken.append, "a")
-    backlog.add(taken.append, "b")
+    loop.call_soon(waits.add, taken.append, "c")
+    waits.add(taken.append, "a")
+    waits.add(taken.append, "b")
     assert not taken
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -24,66 +26,101 @@ async def test_messages_wait_for_the_turn_to_end_and_keep_their_order() -> None:
 @on_both_loops
 async def test_message_added_by_another_is_taken_after_what_waits() -> None:
     """Whoever takes one may be the reason for the next."""
-    backlog, taken = Backlog(), list[str]()
+    waits, taken = Backlog(), list[str]()
 
     def take(text: str) -> None:
         taken.append(text)
         if text == "a":
-            backlog.add(taken.append, "c")
+            waits.add(taken.append, "c")
 
-    backlog.add(take, "a")
-    backlog.add(take, "b")
+    waits.add(take, "a")
+    waits.add(take, "b")
     await asyncio.sleep(0.01)
     assert taken == ["a", "b", "c"]
-    backlog.add(take, "d")
+    waits.add(take, "d")
     await asyncio.sleep(0.01)
     assert taken == ["a", "b", "c", "d"]
 
 
+class Turns:
+    """The loop's turns, on a clock turned by hand: what was taken in each, and what else took how long."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, else_s: float) -> None:
+        self._now = 0.0
+        self._else_s = else_s
+        self._taken = list[str]()
+        monkeypatch.setattr(backlog, "monotonic", lambda: self._now)
+
+    def take(self, text: str) -> None:
+        """Take a message, which is work."""
+        self._taken.append(text)
+        self._now += 0.6 * PIECE_S
+
+    async def pass_by(self) -> list[str]:
+        """Let a few turns pass; return what was taken in each, until none was."""
+        pieces = list[str]()
+        while True:
+            self._now += self._else_s
+            await asyncio.sleep(0)
+            if not self._taken:
+                return pieces
+            pieces.append("".join(self._taken))
+            self._taken.clear()
+
+
+@pytest.mark.parametrize(
+    ("else_s", "pieces"), [(0.0, ["01", "23", "45", "67", "89"]), (2 * PIECE_S, ["0123", "4567", "89"])]
+)
+def test_others_go_first_between_two_pieces(
+    monkeypatch: pytest.MonkeyPatch, else_s: float, pieces: list[str]
+) -> None:
+    """A piece takes half a millisecond, or as long as all else: the network is read after each."""
+
+    async def run() -> None:
+        turns, waits = Turns(monkeypatch, else_s), Backlog()
+        for number in range(10):
+            waits.add(turns.take, str(number))
+        assert await turns.pass_by() == pieces
+
+    asyncio.run(run())
+
+
+def test_pieces_do_not_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one in a turn, however often all was taken in the meantime."""
+
+    async def run() -> None:
+        turns, waits = Turns(monkeypatch, 0.0), Backlog()
+        for _ in range(5):
+            waits.add(lambda _: None, "")
+            waits.take_all()
+        for number in range(6):
+            waits.add(turns.take, str(number))
+        assert await turns.pass_by() == ["01", "23", "45"]
+
+    asyncio.run(run())
+
+
 @on_both_loops
-async def test_others_go_first_between_two_pieces() -> None:
-    """A piece is as many messages as fit into half a millisecond; the network is read after each."""
-    backlog, turns = Backlog(), list[str]()
-    loop = asyncio.get_running_loop()
-
-    def take(text: str) -> None:
-        turns.append(text)
-        until = monotonic() + 0.6 * PIECE_S
-        while monotonic() < until:
-            pass
-
-    def turn(left: int) -> None:
-        turns.append("|")
-        if left:
-            loop.call_soon(turn, left - 1)
-
-    for number in range(6):
-        backlog.add(take, str(number))
-    turn(10)
-    await asyncio.sleep(0.03)
-    pieces = "".join(turns).strip("|").split("|")
-    assert "".join(pieces) == "012345"
-    assert max(len(piece) for piece in pieces) <= 2
+async def test_too_much_is_all_taken_at_once() -> None:
+    """What waits is bounded: in a process that is behind for good it is the network that holds back."""
+    waits, taken = Backlog(), list[str]()
+    half = "x" * (MOST_CHARACTERS // 2)
+    for _ in range(2):  # what was taken does not count any more
+        waits.add(taken.append, half)
+        waits.add(taken.append, half)
+        assert not taken
+        waits.add(taken.append, "last")
+        assert taken == [half, half, "last"]
+        taken.clear()
 
 
 @on_both_loops
-async def test_too_many_are_all_taken_at_once() -> None:
-    """What waits is bounded: a process that is behind for good lets the network hold its peers back."""
-    backlog, taken = Backlog(), list[str]()
-    for number in range(MOST):
-        backlog.add(taken.append, str(number))
-    assert not taken
-    backlog.add(taken.append, "last")
-    assert taken == [*map(str, range(MOST)), "last"]
-
-
-@on_both_loops
-async def test_what_waits_can_be_settled() -> None:
+async def test_all_that_waits_can_be_taken_now() -> None:
     """All of it is taken then, once."""
-    backlog, taken = Backlog(), list[str]()
-    backlog.add(taken.append, "a")
-    backlog.add(taken.append, "b")
-    backlog.settle()
+    waits, taken = Backlog(), list[str]()
+    waits.add(taken.append, "a")
+    waits.add(taken.append, "b")
+    waits.take_all()
     assert taken == ["a", "b"]
     await asyncio.sleep(0.005)
     assert taken == ["a", "b"]
