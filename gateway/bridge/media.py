@@ -255,16 +255,12 @@ class Downlink:
         self._resampler.flush()
         self._aligner.reset()
         turns = tuple((heard.turn, heard) for heard in cut.turns if heard.turn not in _OURS)
-        for turn_id in {turn_id for turn_id, _ in turns} | ({self._turn.turn_id} if self._turn else set()):
-            self._refuse(turn_id)
+        refused = {turn_id for turn_id, _ in turns} | ({self._turn.turn_id} if self._turn else set())
+        self._refused |= dict.fromkeys(refused - {""})
+        while len(self._refused) > _REFUSED_KEPT:
+            del self._refused[next(iter(self._refused))]
         self._turn = None
         self._marks.clear()
         self._making_way = False
         dropped = self.playout.counters.cleared_bytes - before
         return Cleared(turns, dropped // 8, cut.voided)
-
-    def _refuse(self, turn_id: str) -> None:
-        if turn_id:
-            self._refused[turn_id] = None
-        while len(self._refused) > _REFUSED_KEPT:
-            del self._refused[next(iter(self._refused))]

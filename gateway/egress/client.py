@@ -9,6 +9,7 @@ import math
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -130,7 +131,10 @@ class Egress:
             if isinstance(outcome, _Stale) and _is_repeatable(outgoing):
                 outcome = await _outcome(unpooled, outgoing, url, timeout, limit_bytes)
         if isinstance(outcome, EgressError):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome  # else it holds this frame, which holds it
         return outcome
 
     async def close(self) -> None:
@@ -200,7 +204,20 @@ async def _outcome(
     try:
         return await _exchange(session, outgoing, url, timeout, limit_bytes)
     except (aiohttp.ClientError, OSError) as error:
-        return _failure(error, url.host or "")
+        failure = _failure(error, url.host or "")
+        _let_go(error)
+        return failure
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Have nothing held by where an error was raised.
+
+    Whoever connects keeps the errors of all addresses in frames that these hold, and with the frames all that
+    they were called from: the call whose tool this is.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 async def _exchange(

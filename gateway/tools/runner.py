@@ -91,7 +91,8 @@ class Runner:
         except TimeoutError:
             run.error = timed_out(run.webhook, run.question.tool)
         except ToolError as error:
-            run.error = error
+            # Where it was raised, and in place of what, leads back to the run.
+            run.error, error.__context__ = error.with_traceback(None), None
         except asyncio.CancelledError:
             circuit.gave_up(run)
             raise
