@@ -17,7 +17,10 @@ MOST_CHARACTERS: Final = 160_000
 """Of what waits, some 400 frames or 15 ms of work: with more, all is handled before anything else is read."""
 
 PIECE_S: Final = 0.0005
-"""How long messages are handled until the network is read again, if all else took no longer."""
+"""How long messages are handled until the network is read again."""
+
+LATE_S: Final = 0.01
+"""Once some have waited for so long, they get as much time as all else: with less, they would only grow."""
 
 
 class Backlog:
@@ -27,6 +30,7 @@ class Backlog:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Callable[[str], None], str]] = deque()
         self._characters = 0
+        self._since = 0.0  # when the first came of those that wait
         self._left_at: float | None = None  # when a piece was left to the next turn; None while none is
 
     def add(self, take: Callable[[str], None], text: str) -> None:
@@ -41,7 +45,7 @@ class Backlog:
         if self._characters > MOST_CHARACTERS:
             self.take_all()
         elif self._left_at is None:
-            self._leave()
+            self._since = self._leave()
 
     def take_all(self) -> None:
         """Have all that waits taken now: something comes that must not overtake it."""
@@ -53,15 +57,16 @@ class Backlog:
         self._characters -= len(text)
         take(text)
 
-    def _leave(self) -> None:
+    def _leave(self) -> float:
         self._left_at = monotonic()
         self._loop.call_soon(self._take_piece)
+        return self._left_at
 
     def _take_piece(self) -> None:
-        """Take for as long as all else has taken meanwhile: with less, what waits would only grow."""
         assert self._left_at is not None
         now = monotonic()
-        until, self._left_at = now + max(PIECE_S, now - self._left_at), None
+        until = now + (max(PIECE_S, now - self._left_at) if now - self._since > LATE_S else PIECE_S)
+        self._left_at = None
         while self._waiting:
             self._take_one()
             if monotonic() > until:
