@@ -12,15 +12,12 @@ from contextlib import contextmanager
 from typing import Final
 
 YOUNG_EVERY_S: Final = 0.1
-AGED_EVERY: Final = 10
-"""Every so many looks at the young, what survived them is looked at once more."""
-
 ALL_EVERY_QUIET_S: Final = 60.0
 ALL_EVERY_S: Final = 600.0
-MORE_OBJECTS: Final = 50_000
-"""All is looked through once so many more objects than before, and twice as many, have grown old."""
+MOST_OBJECTS: Final = 1_000_000
+"""All is looked through once so many have outlived a look: in a flood long before the ten minutes."""
 
-_YOUNG, _AGED, _OLD = 0, 1, 2
+_YOUNG, _AGED = 0, 1
 
 
 class _Turns:
@@ -30,31 +27,26 @@ class _Turns:
         self._loop = asyncio.get_running_loop()
         self._live = live
         self._all_at = self._loop.time()
-        self._old = 0  # objects, when all were looked through last
         self._grown_old = 0  # objects, since then
-        self._number = 0
         self._next: asyncio.TimerHandle | None = None
 
     def take(self) -> None:
         """Collect what is due, and again a little later."""
-        self._number += 1
         if self._is_all_due():
             self._take_all()
-        elif self._number % AGED_EVERY:
-            gc.collect(_YOUNG)
         else:
+            gc.collect(_YOUNG)
             self._grown_old += len(gc.get_objects(_AGED))
-            gc.collect(_AGED)
+            gc.collect(_AGED)  # now: the more of them, the longer it takes
         self._next = self._loop.call_later(YOUNG_EVERY_S, self.take)
 
     def _is_all_due(self) -> bool:
         every_s = ALL_EVERY_S if self._live() else ALL_EVERY_QUIET_S
-        return self._grown_old > self._old + MORE_OBJECTS or self._loop.time() - self._all_at >= every_s
+        return self._grown_old > MOST_OBJECTS or self._loop.time() - self._all_at >= every_s
 
     def _take_all(self) -> None:
         gc.collect()
-        self._old, self._grown_old = len(gc.get_objects(_OLD)), 0
-        self._all_at = self._loop.time()
+        self._all_at, self._grown_old = self._loop.time(), 0
 
     def end(self) -> None:
         """Take no more."""
