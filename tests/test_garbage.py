@@ -8,13 +8,7 @@ from weakref import ref
 
 import pytest
 
-from gateway.garbage import (
-    ALL_EVERY_QUIET_S,
-    ALL_EVERY_S,
-    MOST_OBJECTS,
-    YOUNG_EVERY_S,
-    collected,
-)
+from gateway.garbage import ALL_EVERY_QUIET_S, ALL_EVERY_S, MOST_OBJECTS, YOUNG_EVERY_S, collected
 from tests.heap import freeze_heap
 from tests.virtual_time import on_virtual_time
 

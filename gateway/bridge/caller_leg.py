@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from gateway.audio.heard import BYTES_PER_MS, TurnHeard
 from gateway.bridge import events as on
@@ -17,8 +17,9 @@ from gateway.twilio.protocol import MarkReturned, MediaStream
 from gateway.twilio.socket import SocketClosed
 
 _AGENT_BYTES_PER_MS = 48  # PCM16 at 24 kHz
-# How long after the last audio should have been heard we wait for Twilio to say so.
-_MARK_GRACE_S = 2.0
+MARK_GRACE_S: Final = 2.0
+"""How long after audio should have been heard we wait for Twilio to say so."""
+
 # A peer that takes nothing for so long is gone (reference: fault matrix, slow reader).
 _STALLED_S = 5.0
 
@@ -206,7 +207,7 @@ class CallerLeg:
                 continue
             self._line.mark(item.name)
             if item.name == self._last_mark:
-                self._give_up_on_mark_at = max(now, self.downlink.playout.horizon) + _MARK_GRACE_S
+                self._give_up_on_mark_at = max(now, self.downlink.playout.horizon) + MARK_GRACE_S
         self.response.sent(self.downlink.playout.counters.pieces, now)
 
     def overdue(self, now: float) -> on.Event | None:

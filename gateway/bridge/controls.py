@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from gateway.audio import dtmf
 from gateway.bridge import events as on
 from gateway.bridge.agent_leg import Spawn
-from gateway.bridge.caller_leg import CallerLeg
+from gateway.bridge.caller_leg import MARK_GRACE_S, CallerLeg
 from gateway.bridge.comforter import Comforter
 from gateway.bridge.machine import CallMachine, State
 from gateway.errors import ToolError
@@ -25,7 +25,6 @@ _HEARD_OUT_S = 10.0
 _CARRIER_S = 25.0
 _LOOK_AGAIN_S = 0.25  # what is held back may be let go of at any time
 _MARK_AGAIN_S = 0.02
-_MARK_GRACE_S = 2.0  # a mark that is so late will not come
 _UNCERTAIN = ("timeout", "unreachable", "server_error", "bad_answer")
 _LAST_ANSWER_S = 0.1  # the agent hears of its transfer before the call leaves it
 
@@ -82,7 +81,7 @@ class Controls:
         downlink, give_up_at = self._caller.downlink, self._now() + limit_s
         while True:
             heard_at = self._comforter.words_heard_at()
-            confirmed_at = downlink.playout.ledger.mark_due_at + _MARK_GRACE_S
+            confirmed_at = downlink.playout.ledger.mark_due_at + MARK_GRACE_S
             now = self._now()  # behind the others, else what is heard now would be heard later than that
             if now >= give_up_at or (max(heard_at, confirmed_at) <= now and not downlink.unmarked):
                 return

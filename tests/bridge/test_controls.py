@@ -238,19 +238,29 @@ async def test_facts_of_the_call() -> None:
     assert seen == [{"duration_s": 12.3}]
 
 
+def hearing_out(limit_s: float, took: list[float], *, after_hold_s: float = 0.0) -> Deed:
+    """Return a deed that hears the agent out and times it, so long after it asked for the hold tone."""
+
+    async def listen(controls: CallControls) -> ToolOutcome:
+        assert isinstance(controls, Controls)
+        if after_hold_s:
+            controls.hold(30.0)
+            await asyncio.sleep(after_hold_s)
+        now = asyncio.get_running_loop().time
+        began = now()
+        await controls.heard_all(limit_s)
+        took.append(now() - began)
+        return FINE
+
+    return listen
+
+
 @on_virtual_time
 async def test_hearing_out_takes_as_long_as_it_takes() -> None:
     """Who waits for the caller's ear is let go when all was heard, at the limit, or by an interruption."""
     took: list[float] = []
 
-    async def listen(controls: CallControls) -> ToolOutcome:
-        began = stage.clock.now()
-        assert isinstance(controls, Controls)
-        await controls.heard_all(4.0)
-        took.append(round(stage.clock.now() - began, 1))
-        return FINE
-
-    async with stage_with(listen).play() as stage:
+    async with stage_with(hearing_out(4.0, took)).play() as stage:
         for number, (spoken_ms, cut_after_s) in enumerate(
             [(0, None), (2_000, None), (9_000, None), (3_000, 1.0)]
         ):
@@ -262,7 +272,7 @@ async def test_hearing_out_takes_as_long_as_it_takes() -> None:
                 stage.agent.say(vatel.Interruption())
                 await stage.talk(1.0)
 
-    assert took == [0.0, 2.0, 4.0, pytest.approx(1.1, abs=0.2)]
+    assert [round(seconds, 1) for seconds in took] == [0.0, 2.0, 4.0, pytest.approx(1.1, abs=0.2)]
 
 
 @pytest.mark.parametrize(
@@ -275,14 +285,7 @@ def test_hearing_out_waits_for_the_mark_and_not_for_ever(echoes: bool, late_s: f
     async def run() -> None:
         took: list[float] = []
 
-        async def listen(controls: CallControls) -> ToolOutcome:
-            began = stage.clock.now()
-            assert isinstance(controls, Controls)
-            await controls.heard_all(10.0)
-            took.append(stage.clock.now() - began)
-            return FINE
-
-        stage = stage_with(listen)
+        stage = stage_with(hearing_out(10.0, took))
         stage.phone.echoes, stage.phone.echo_late_s = echoes, late_s
         async with stage.play():
             stage.agent.speak("t1", 2_000)
@@ -298,16 +301,7 @@ async def test_hearing_out_does_not_wait_for_our_own_audio() -> None:
     """The hold tone is nothing that anybody has to hear out."""
     took: list[float] = []
 
-    async def hold_and_listen(controls: CallControls) -> ToolOutcome:
-        controls.hold(30.0)
-        await asyncio.sleep(2.0)
-        began = stage.clock.now()
-        assert isinstance(controls, Controls)
-        await controls.heard_all(10.0)
-        took.append(stage.clock.now() - began)
-        return FINE
-
-    async with stage_with(hold_and_listen).play() as stage:
+    async with stage_with(hearing_out(10.0, took, after_hold_s=2.0)).play() as stage:
         stage.agent.say(CALL_TOOL)
         await stage.talk(5.0)
     assert took == [0.0]
@@ -317,16 +311,7 @@ async def test_hearing_out_ends_while_the_hold_tone_sounds() -> None:
     """On a clock that goes on while it is read, what is heard now is not heard later than now."""
     took: list[float] = []
 
-    async def hold_and_listen(controls: CallControls) -> ToolOutcome:
-        controls.hold(30.0)
-        await asyncio.sleep(1.0)
-        began = stage.clock.now()
-        assert isinstance(controls, Controls)
-        await controls.heard_all(3.0)
-        took.append(stage.clock.now() - began)
-        return FINE
-
-    async with stage_with(hold_and_listen).play() as stage:
+    async with stage_with(hearing_out(3.0, took, after_hold_s=1.0)).play() as stage:
         stage.agent.say(CALL_TOOL)
         await stage.talk(1.5)
         assert stage.phone.heard
@@ -338,14 +323,7 @@ async def test_hearing_out_waits_for_a_turn_that_nobody_declared_final() -> None
     """Its mark follows once the agent says no more."""
     took: list[float] = []
 
-    async def listen(controls: CallControls) -> ToolOutcome:
-        began = stage.clock.now()
-        assert isinstance(controls, Controls)
-        await controls.heard_all(10.0)
-        took.append(stage.clock.now() - began)
-        return FINE
-
-    stage = stage_with(listen)
+    stage = stage_with(hearing_out(10.0, took))
     stage.phone.echo_late_s = 0.3
     async with stage.play():
         for _ in range(25):
