@@ -18,6 +18,7 @@ from gateway.api.phone import Phone, PhoneConfig
 from gateway.api.routes import routes
 from gateway.api.server import server
 from gateway.audio.fillers import load_filler
+from gateway.backlog import Backlog
 from gateway.bridge.clock import Clock
 from gateway.bridge.registry import Registry
 from gateway.call_parts import CallParts, carrier, http_session, plain, twilio_client, vatel_client
@@ -93,7 +94,7 @@ async def serving(
         ConfigError: the tools file, or a URL, cannot be used.
         StorageError: the database cannot be used.
     """
-    clock, addresses = Clock(asyncio.get_running_loop()), Addresses()
+    clock, addresses, backlog = Clock(asyncio.get_running_loop()), Addresses(), Backlog()
     async with AsyncExitStack() as stack:
         private = _listen_for_metrics(settings, stack)
         http = await stack.enter_async_context(_http(addresses))
@@ -117,6 +118,7 @@ async def serving(
             *(settings, vatel, twilio),
             clock=clock,
             addresses=addresses,
+            backlog=backlog,
             toolbox=toolbox,
             journal=journal,
             stream_began=ledger.stream_began,
@@ -124,7 +126,8 @@ async def serving(
         )
         outbound, switchboard = _dialling(settings, ground, ledger, twilio, registry)
         phone = Phone(
-            *(_phone_config(settings), registry, parts.session, clock.now, switchboard, outbound.callbacks)
+            *(_phone_config(settings), registry, parts.session, clock.now),
+            *(switchboard, outbound.callbacks, backlog),
         )
         plane = control_plane(settings, ground, registry, outbound, vatel)
         stack.push_async_callback(plane.egress.close)

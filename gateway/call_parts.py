@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from gateway.api.phone import transfer_twiml
 from gateway.audio.playout import Playout
 from gateway.audio.resample import make_resampler
+from gateway.backlog import Backlog
 from gateway.bridge.actions import Timers
 from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.clock import Clock
@@ -99,6 +100,7 @@ class CallParts:
         *,
         clock: Clock,
         addresses: Addresses,
+        backlog: Backlog,
         toolbox: Toolbox,
         journal: Journal,
         stream_began: StreamBegan,
@@ -117,6 +119,7 @@ class CallParts:
             timeout_s=settings.vatel.connect_timeout_s,
             resume_message=_RESUME_MESSAGE,
             addresses=addresses,
+            backlog=backlog,
         )
 
     def session(self, reservation: Reservation, stream: MediaStream, caller: CallerSocket) -> CallSession:

@@ -24,6 +24,7 @@ from gateway.api.routes import routes
 from gateway.api.server import server
 from gateway.audio.playout import Playout
 from gateway.audio.resample import make_resampler
+from gateway.backlog import Backlog
 from gateway.bridge.caller_leg import CallerLeg
 from gateway.bridge.clock import Clock
 from gateway.bridge.machine import CallMachine
@@ -297,6 +298,7 @@ async def front_door(
         *(config, registry, session, lambda: clock.now() + skew_s[0]),
         switchboard or Unlisted(),
         news or NoNews(),
+        Backlog(),
     )
     runner = server(routes(phone, Health(registry)))
     await runner.setup()

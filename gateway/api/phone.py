@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.api.phone_callbacks import PhoneCallbacks, TakesNews
 from gateway.api.signed_forms import Form, SignedForms
+from gateway.backlog import Backlog
 from gateway.bridge.conversation import ends_with_failed_transfer, with_failed_transfer
 from gateway.bridge.departures import Departed
 from gateway.bridge.registry import Registry, Reservation
@@ -21,7 +22,6 @@ from gateway.bridge.session import CallSession
 from gateway.errors import CallerProtocolError, GatewayError
 from gateway.records import OUTLIVED, CallInfo, Ending, Reason, Result
 from gateway.twilio import signature, twiml
-from gateway.twilio.backlog import Backlog
 from gateway.twilio.messages import Start
 from gateway.twilio.protocol import MediaStream
 from gateway.twilio.socket import CallerSocket, SocketClosed, prepare
@@ -86,6 +86,7 @@ class Phone:
         now: the clock.
         switchboard: says who answers.
         news: where what Twilio tells of calls is kept.
+        backlog: where callers' messages wait for their turn.
 
     Attributes:
         callbacks: takes Twilio's callbacks.
@@ -100,6 +101,7 @@ class Phone:
         now: Callable[[], float],
         switchboard: Answers,
         news: TakesNews,
+        backlog: Backlog,
     ) -> None:
         self._config = config
         self._registry = registry
@@ -107,7 +109,7 @@ class Phone:
         self._now = now
         self._switchboard = switchboard
         self._unclaimed = 0
-        self._backlog = Backlog()
+        self._backlog = backlog
         self._forms = SignedForms(config.public_url, config.account_sid, config.auth_token)
         self.callbacks = PhoneCallbacks(self._forms, registry, news)
         self.refused = self._forms.refused

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from gateway.backlog import Backlog
 from gateway.bridge.conversation import ends_with_failed_transfer
 from gateway.errors import AgentConnectError, VatelApiError
 from gateway.records import CallInfo, Opening
@@ -26,6 +27,8 @@ class Dialer:
         vatel: the REST client.
         socket_url: ``wss://…/v1/connection``.
         timeout_s: for one try, token and socket together.
+        addresses: the process's DNS memory.
+        backlog: where agents' audio waits for its turn.
         resume_message: what the agent says first when it takes over after a loss.
         transfer_message: what it says first when a transfer failed and the caller is back.
     """
@@ -38,6 +41,7 @@ class Dialer:
         timeout_s: float,
         resume_message: str,
         addresses: Addresses,
+        backlog: Backlog,
         transfer_message: str = "I am sorry, I could not put you through.",
     ) -> None:
         self._vatel = vatel
@@ -46,6 +50,7 @@ class Dialer:
         self._resume_message = resume_message
         self._transfer_message = transfer_message
         self._addresses = addresses
+        self._backlog = backlog
 
     def to(self, call: CallInfo) -> Callable[[str], Awaitable[AgentSocket]]:
         """Return what opens the sessions of a call: with its own agent, which begins as the call says."""
@@ -69,7 +74,13 @@ class Dialer:
         except TimeoutError:
             raise AgentConnectError("Vatel gave no session token in time.", reason="timeout") from None
         left_s = max(0.1, deadline - asyncio.get_running_loop().time())
-        return await connect(self._socket_url, token=token, timeout_s=left_s, addresses=self._addresses)
+        return await connect(
+            self._socket_url,
+            token=token,
+            timeout_s=left_s,
+            addresses=self._addresses,
+            backlog=self._backlog,
+        )
 
     async def _mint(self, agent_id: str, opening: Opening, so_far: str) -> str:
         prompt, first_message = opening.prompt, opening.first_message

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue  # aiohttp makes its own, and offers no other way in
 from aiohttp.http_websocket import WebSocketReader, WebSocketWriter
 
-from gateway.twilio.backlog import Backlog
+from gateway.backlog import Backlog
 
 
 class Received(WebSocketDataQueue):
@@ -33,20 +34,20 @@ class Received(WebSocketDataQueue):
     def feed_data(self, data: WSMessage, size: int) -> None:  # type: ignore[override]  # wider than it is fed
         """Hand a message on, or have it wait; after one that waits all wait, so that order is kept."""
         if self.hand is not None and data.type is WSMsgType.TEXT and not self._buffer:
-            self._backlog.add(self.hand, data.data)
+            self._backlog.add(partial(self.hand, data.data), len(data.data))
             return
         if self.hand is not None:
-            self._backlog.take_all()
+            self._backlog.do_all()
         super().feed_data(data, size)
 
     def feed_eof(self) -> None:
         """Note that nothing follows what came."""
-        self._backlog.take_all()
+        self._backlog.do_all()
         super().feed_eof()
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """Note that the connection broke behind what came."""
-        self._backlog.take_all()
+        self._backlog.do_all()
         super().set_exception(exc, *cause)
 
 

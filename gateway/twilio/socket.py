@@ -17,7 +17,7 @@ from typing import Final, cast
 from aiohttp import EofStream, WSCloseCode, WSMessage, WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
-from gateway.twilio.backlog import Backlog
+from gateway.backlog import Backlog
 from gateway.twilio.received import Upgrade
 
 MAX_MESSAGE_BYTES: Final = 65_536

@@ -17,6 +17,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import WebSocketURI
 
+from gateway.backlog import Backlog
 from gateway.vatel.assembly import Assembly
 from gateway.vatel.closing import SocketClosed
 from gateway.vatel.handshake import Handshake
@@ -71,6 +72,7 @@ class Connection(asyncio.Protocol):
         uri: where to, without the token.
         token: the session token, URL-quoted; in the request and nowhere else.
         limits: bounds and timers.
+        backlog: where audio waits for its turn.
 
     Attributes:
         handshake: whether and how it was answered.
@@ -79,7 +81,7 @@ class Connection(asyncio.Protocol):
         gone: set when the transport is lost.
     """
 
-    def __init__(self, uri: WebSocketURI, token: str, limits: Limits) -> None:
+    def __init__(self, uri: WebSocketURI, token: str, limits: Limits, backlog: Backlog) -> None:
         self._protocol = ClientProtocol(uri, max_size=limits.message_bytes, logger=_SILENT)
         self._masker = Masker()
         self._limits = limits
@@ -94,7 +96,7 @@ class Connection(asyncio.Protocol):
         self.handshake = Handshake(
             self._protocol, token, opened=self._keepalive.start, refused=partial(weakly(self.lose), "refused")
         )
-        self.inbox = Inbox(limits.inbox_bytes, reading=weakly(self._set_reading))
+        self.inbox = Inbox(limits.inbox_bytes, soon=backlog.add, reading=weakly(self._set_reading))
         self.assembly = Assembly()
         self.gone = asyncio.Event()
 

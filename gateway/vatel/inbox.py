@@ -1,13 +1,16 @@
-"""Texts of a socket on their way to who listens: at once, in order; those that must wait are bounded."""
+"""Texts of a socket on their way to who listens: in order, the short ones at once; what waits is bounded."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from gateway.vatel.closing import SocketClosed
 
-_FAIR_BYTES = 64 * 1024
-"""So much, about a second of audio, is handed over before everybody else has had a turn of the loop."""
+SHORT_BYTES: Final = 1_000
+"""Below, a text is no audio, but a word, a tool call or an interruption, and does not wait."""
+
+AT_ONCE: Final = 8
+"""So many are handed over, a short one and what came before it, until others have had their turn."""
 
 Take = Callable[[str | SocketClosed], None]
 """Take the next text, or the end, after which nothing comes. Must not raise."""
@@ -18,6 +21,7 @@ class Inbox:
 
     Args:
         limit_bytes: above this many bytes waiting, the peer is held back; below half of it, let go on.
+        soon: has what it is given done once others have had their turn.
         reading: called with False to stop reading from the peer, with True to go on.
 
     Attributes:
@@ -25,14 +29,21 @@ class Inbox:
         waiting_bytes: bytes of the texts that wait.
     """
 
-    def __init__(self, limit_bytes: int, *, reading: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        limit_bytes: int,
+        *,
+        soon: Callable[[Callable[[], None]], None],
+        reading: Callable[[bool], None],
+    ) -> None:
         self._limit = limit_bytes
+        self._soon = soon
         self._reading = reading
         self._held = False
         self._discarding = False
         self._texts: deque[tuple[str, int]] = deque()
         self._take: Take | None = None
-        self._handed_bytes = 0  # since the loop last had a turn, and perhaps for longer
+        self._hurried = 0  # handed over at once since others had their turn
         self._goes_on = False
         self.closed: SocketClosed | None = None
         self.waiting_bytes = 0
@@ -46,16 +57,15 @@ class Inbox:
         """Hand a text of so many bytes on the wire over; after `close` or `discard` it is dropped."""
         if self.closed is not None or self._discarding:
             return
-        if self._take is not None and not self._texts and self._handed_bytes < _FAIR_BYTES:
-            self._handed_bytes += size_bytes
-            self._take(text)
-            return
         self._texts.append((text, size_bytes))
         self.waiting_bytes += size_bytes
+        if self._take is not None:
+            if size_bytes < SHORT_BYTES:
+                self._hurry()
+            self._go_on_soon()
         if self.waiting_bytes > self._limit and not self._held:
             self._held = True
             self._reading(False)
-        self._go_on_soon()
 
     def close(self, closed: SocketClosed) -> None:
         """Say how it ended; what waits is taken before. The first end counts."""
@@ -71,26 +81,34 @@ class Inbox:
         self.waiting_bytes = 0
         self._let_go()
 
+    def _hurry(self) -> None:
+        while self._texts and self._hurried < AT_ONCE:
+            self._hurried += 1
+            self._hand_one()
+
     def _go_on(self) -> None:
-        """Hand over what waits, but leave others their turn."""
+        """Hand over one that waits, and leave others their turn."""
         self._goes_on = False
-        self._handed_bytes = 0
-        while self._texts and self._take is not None and self._handed_bytes < _FAIR_BYTES:
-            text, size_bytes = self._texts.popleft()
-            self.waiting_bytes -= size_bytes
-            self._handed_bytes += size_bytes
-            if self._held and self.waiting_bytes < self._limit // 2:
-                self._let_go()
-            self._take(text)
+        self._hurried = 0
+        if self._texts:
+            self._hand_one()
         if self._texts:
             self._go_on_soon()
         elif self.closed is not None:
             self._end()
 
+    def _hand_one(self) -> None:
+        text, size_bytes = self._texts.popleft()
+        self.waiting_bytes -= size_bytes
+        if self._held and self.waiting_bytes < self._limit // 2:
+            self._let_go()
+        if self._take is not None:
+            self._take(text)
+
     def _go_on_soon(self) -> None:
-        if self._take is not None and not self._goes_on:
+        if not self._goes_on:
             self._goes_on = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._soon(self._go_on)
 
     def _end(self) -> None:
         take, self._take = self._take, None  # who listened is let go of

@@ -3,12 +3,14 @@
 import asyncio
 import functools
 import ssl as tls
+from collections.abc import Callable
 from contextlib import ExitStack
 from urllib.parse import quote
 
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
 
+from gateway.backlog import Backlog
 from gateway.errors import AgentConnectError
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.closing import SocketClosed, close_meaning
@@ -60,7 +62,7 @@ class AgentSocket:
         return True
 
     def listen(self, take: Take) -> None:
-        """Have every text message taken, most in the very step in which it comes, and at last the end."""
+        """Have every text message taken, in order, the short ones as they come, and at last the end."""
         self._connection.inbox.listen(take)
 
     async def close(self, code: int = 1000) -> None:
@@ -78,6 +80,7 @@ async def connect(
     ssl: tls.SSLContext | None = None,
     limits: Limits | None = None,
     addresses: Addresses | None = None,
+    backlog: Backlog | None = None,
 ) -> AgentSocket:
     """Open the agent's voice socket: DNS, TCP, TLS and upgrade inside one deadline, never by a proxy.
 
@@ -88,6 +91,7 @@ async def connect(
         ssl: TLS settings for ``wss``; the system's own by default.
         limits: bounds and timers of the socket.
         addresses: the process's DNS memory.
+        backlog: the loop's.
 
     Raises:
         AgentConnectError: with the status of a refused upgrade and one of the reasons ``bad_request``,
@@ -100,7 +104,8 @@ async def connect(
     try:
         async with asyncio.timeout(timeout_s):
             hosts = await (addresses or Addresses()).lookup(uri.host, uri.port)
-            connection = await _reach(uri, quote(token, safe=""), hosts, context, limits, timeout_s)
+            make = functools.partial(Connection, uri, quote(token, safe=""), limits, backlog or Backlog())
+            connection = await _reach(make, uri, hosts, context, timeout_s)
             return await _upgraded(connection, limits)
     except tls.SSLError:
         refusal = AgentConnectError("TLS with the agent's host failed", reason="tls")
@@ -112,11 +117,10 @@ async def connect(
 
 
 async def _reach(
+    make: Callable[[], Connection],
     uri: WebSocketURI,
-    token: str,
     hosts: list[str],
     context: tls.SSLContext | None,
-    limits: Limits,
     timeout_s: float,
 ) -> Connection:
     """Connect to the first address that answers, each with its share of the deadline.
@@ -125,7 +129,7 @@ async def _reach(
     """
     failure: OSError | None = None
     for host in hosts:
-        connection = Connection(uri, token, limits)
+        connection = make()
         try:
             async with asyncio.timeout(timeout_s / len(hosts)):
                 await asyncio.get_running_loop().create_connection(

@@ -14,8 +14,8 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
+from gateway.backlog import Backlog
 from gateway.settings import Settings, load
-from gateway.twilio.backlog import Backlog
 from gateway.twilio.messages import PLAY_SUFFIX, play_prefix
 from gateway.twilio.socket import CallerSocket, prepare
 from gateway.vatel.inbox import Take

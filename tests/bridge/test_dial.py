@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from gateway.backlog import Backlog
 from gateway.bridge.conversation import with_failed_transfer
 from gateway.bridge.dial import Dialer
 from gateway.errors import AgentConnectError, VatelApiError
@@ -89,6 +90,7 @@ async def dialer(vatel: Vatel, timeout_s: float = 3.0) -> AsyncIterator[Dialer]:
                 timeout_s=timeout_s,
                 resume_message="Sorry, please go on.",
                 addresses=Addresses(),
+                backlog=Backlog(),
             )
     finally:
         await runner.cleanup()
@@ -225,6 +227,7 @@ async def test_nobody_there() -> None:
             timeout_s=1.0,
             resume_message="",
             addresses=Addresses(),
+            backlog=Backlog(),
         )
         with pytest.raises(VatelApiError) as caught:
             await dial.to(OWN)("")

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from aiohttp import EofStream, WSMessage, WSMsgType, web
 
-from gateway.twilio.backlog import Backlog
+from gateway.backlog import Backlog
 from gateway.twilio.received import Received
 
 

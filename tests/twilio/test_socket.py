@@ -20,7 +20,7 @@ from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.twilio.backlog import Backlog
+from gateway.backlog import Backlog
 from gateway.twilio.socket import LIMIT_BYTES, MAX_MESSAGE_BYTES, CallerSocket, SocketClosed, prepare
 from tests.uncollected import uncollected
 

@@ -8,6 +8,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import Close, Frame, Opcode
 from websockets.uri import parse_uri
 
+from gateway.backlog import Backlog
 from gateway.vatel import messages
 from gateway.vatel.connection import Connection, Limits
 from gateway.vatel.socket import AgentSocket, SocketClosed, connect
@@ -415,7 +416,7 @@ async def test_letting_go_of_a_lost_peer_is_no_error() -> None:
         await peer.until_gone()
 
     limits = Limits(inbox_bytes=3000)
-    connection = Connection(parse_uri("ws://host/"), "t", limits)
+    connection = Connection(parse_uri("ws://host/"), "t", limits, Backlog())
     async with bare_host(conduct) as url:
         port = parse_uri(url).port
         await asyncio.get_running_loop().create_connection(lambda: connection, "127.0.0.1", port)
@@ -507,7 +508,7 @@ async def test_frames_leave_masked_and_whole() -> None:
 @on_both_loops
 async def test_a_connection_never_made_can_be_lost() -> None:
     """Losing and closing need no transport."""
-    connection = Connection(parse_uri("ws://host/"), "t", Limits())
+    connection = Connection(parse_uri("ws://host/"), "t", Limits(), Backlog())
     connection.lose("never mind")
 
     assert connection.buffered_bytes == 0

@@ -1,14 +1,14 @@
 """Texts between the socket and its listener: in order, bounded, none lost."""
 
-import asyncio
+from collections import deque
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.vatel.closing import SocketClosed
-from gateway.vatel.inbox import Inbox
-from tests.virtual_time import on_virtual_time
+from gateway.vatel.inbox import AT_ONCE, SHORT_BYTES, Inbox
 
 END = SocketClosed(1000)
 
@@ -23,10 +23,28 @@ class Tap:
         self.turns.append(on)
 
 
-def make_inbox(limit_bytes: int = 100) -> tuple[Inbox, Tap]:
-    """Return an inbox and the tap it turns."""
-    tap = Tap()
-    return Inbox(limit_bytes, reading=tap), tap
+class Turns:
+    """What is to be done soon, one after the other."""
+
+    def __init__(self) -> None:
+        self._waiting = deque[Callable[[], None]]()
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        self._waiting.append(work)
+
+    def pass_by(self) -> int:
+        """Let turns pass until there is nothing to do; return how many."""
+        count = 0
+        while self._waiting:
+            self._waiting.popleft()()
+            count += 1
+        return count
+
+
+def make_inbox(limit_bytes: int = 100) -> tuple[Inbox, Tap, Turns]:
+    """Return an inbox, the tap it turns, and the turns it waits for."""
+    tap, turns = Tap(), Turns()
+    return Inbox(limit_bytes, soon=turns, reading=tap), tap, turns
 
 
 def listen(inbox: Inbox) -> list[str | SocketClosed]:
@@ -38,28 +56,57 @@ def listen(inbox: Inbox) -> list[str | SocketClosed]:
 
 def test_what_waited_is_taken_and_then_the_end() -> None:
     """First in, first out, and the end once: to whoever listens after it as well."""
-    inbox, _ = make_inbox()
+    inbox, _, turns = make_inbox()
     for text in "abc":
         inbox.put(text, 1)
     inbox.close(END)
+    taken = listen(inbox)
+    turns.pass_by()
 
-    assert listen(inbox) == ["a", "b", "c", END]
+    assert taken == ["a", "b", "c", END]
     assert listen(inbox) == [END]
 
 
-def test_what_comes_is_taken_at_once() -> None:
-    """No turn of the loop lies between a text and its listener; here there is no loop."""
-    inbox, _ = make_inbox()
+def test_short_text_is_taken_as_it_comes() -> None:
+    """No turn of the loop lies between a word, or a tool call, and its listener."""
+    inbox, _, turns = make_inbox()
     taken = listen(inbox)
-    inbox.put("a", 1)
+    inbox.put("a", SHORT_BYTES - 1)
     assert taken == ["a"]
     inbox.close(END)
     assert taken == ["a", END]
+    turns.pass_by()
+    assert taken == ["a", END]
+
+
+def test_audio_waits_for_its_turn() -> None:
+    """What is longer is taken when others had theirs, and the end after it."""
+    inbox, _, turns = make_inbox()
+    taken = listen(inbox)
+    inbox.put("audio", SHORT_BYTES)
+    inbox.close(END)
+    assert taken == []
+    turns.pass_by()
+    assert taken == ["audio", END]
+
+
+def test_short_text_brings_along_what_came_before_it() -> None:
+    """It overtakes nothing of its own socket's."""
+    inbox, _, turns = make_inbox(limit_bytes=1 << 20)
+    taken = listen(inbox)
+    inbox.put("audio", 10_000)
+    inbox.put("more", 10_000)
+    inbox.put("word", 100)
+    inbox.put("audio after it", 10_000)
+    assert taken == ["audio", "more", "word"]
+    assert inbox.waiting_bytes == 10_000
+    turns.pass_by()
+    assert taken == ["audio", "more", "word", "audio after it"]
 
 
 def test_the_peer_is_held_back_above_the_limit_and_let_go_below_half() -> None:
     """The tap turns once each way, not with every text."""
-    inbox, tap = make_inbox(limit_bytes=100)
+    inbox, tap, turns = make_inbox(limit_bytes=100)
     for _ in range(10):
         inbox.put("x", 10)
     assert tap.turns == []
@@ -68,6 +115,7 @@ def test_the_peer_is_held_back_above_the_limit_and_let_go_below_half() -> None:
     assert tap.turns == [False]
     turns_at: list[tuple[int, int]] = []
     inbox.listen(lambda received: turns_at.append((inbox.waiting_bytes, len(tap.turns))))
+    turns.pass_by()
 
     assert [turns for waiting, turns in turns_at if waiting >= 50] == [1] * 7
     assert [turns for waiting, turns in turns_at if waiting < 50] == [2] * 5
@@ -75,7 +123,7 @@ def test_the_peer_is_held_back_above_the_limit_and_let_go_below_half() -> None:
 
 def test_one_text_above_the_limit_is_taken_all_the_same() -> None:
     """The limit holds the peer back; it never loses a text that is here."""
-    inbox, tap = make_inbox(limit_bytes=10)
+    inbox, tap, _ = make_inbox(limit_bytes=10)
     inbox.put("big", 1_000)
 
     assert listen(inbox) == ["big"]
@@ -85,7 +133,7 @@ def test_one_text_above_the_limit_is_taken_all_the_same() -> None:
 
 def test_the_first_end_counts() -> None:
     """Later verdicts do not change how it ended."""
-    inbox, _ = make_inbox()
+    inbox, *_ = make_inbox()
     inbox.close(SocketClosed(1007))
     inbox.close(SocketClosed(1006))
 
@@ -94,7 +142,7 @@ def test_the_first_end_counts() -> None:
 
 def test_nothing_is_taken_after_the_end() -> None:
     """Texts behind the end are dropped."""
-    inbox, _ = make_inbox()
+    inbox, *_ = make_inbox()
     inbox.close(END)
     inbox.put("late", 4)
 
@@ -104,7 +152,7 @@ def test_nothing_is_taken_after_the_end() -> None:
 
 def test_discarding_drops_what_waits_and_what_comes() -> None:
     """A listener that left needs nothing; the peer is let go so that its close is heard."""
-    inbox, tap = make_inbox(limit_bytes=5)
+    inbox, tap, _ = make_inbox(limit_bytes=5)
     inbox.put("before", 10)
     inbox.discard()
     inbox.put("after", 10)
@@ -118,47 +166,48 @@ def test_discarding_drops_what_waits_and_what_comes() -> None:
 @given(st.lists(st.integers(0, 40_000)), st.integers(2, 100_000), st.integers(0, 10))
 def test_whatever_comes_is_taken_once_and_in_order(sizes: list[int], limit_bytes: int, before: int) -> None:
     """However much waits when somebody begins to listen, and comes at once afterwards."""
+    inbox, tap, turns = make_inbox(limit_bytes)
+    for index, size in enumerate(sizes[:before]):
+        inbox.put(str(index), size)
+    assert inbox.waiting_bytes == sum(sizes[:before])
+    taken = listen(inbox)
+    for index, size in enumerate(sizes[before:], start=before):
+        inbox.put(str(index), size)
+    inbox.close(END)
+    turns.pass_by()
 
-    async def scenario() -> None:
-        inbox, tap = make_inbox(limit_bytes)
-        for index, size in enumerate(sizes[:before]):
-            inbox.put(str(index), size)
-        assert inbox.waiting_bytes == sum(sizes[:before])
-        taken = listen(inbox)
-        for index, size in enumerate(sizes[before:], start=before):
-            inbox.put(str(index), size)
-        inbox.close(END)
-        async with asyncio.timeout(5):
-            while END not in taken:  # noqa: ASYNC110 -- it is taken in some turn of the loop
-                await asyncio.sleep(0)
-        assert taken == [*map(str, range(len(sizes))), END]
-        assert inbox.waiting_bytes == 0
-        assert tap.turns == [False, True] * (len(tap.turns) // 2)
-
-    asyncio.run(scenario())
+    assert taken == [*map(str, range(len(sizes))), END]
+    assert inbox.waiting_bytes == 0
+    assert tap.turns == [False, True] * (len(tap.turns) // 2)
 
 
+@pytest.mark.parametrize("size_bytes", [100, 10_000])
 @pytest.mark.parametrize("waits", [True, False])
-def test_a_flood_leaves_others_their_turn(waits: bool) -> None:
-    """After about a second of audio everybody else has a turn, whether it waited or comes all at once."""
+def test_flood_leaves_others_their_turn(waits: bool, size_bytes: int) -> None:
+    """Each has a turn of its own, whether it waited or comes at once, but for some short ones."""
+    inbox, _, turns = make_inbox(limit_bytes=1 << 30)
+    taken: list[str | SocketClosed] = []
+    if not waits:
+        inbox.listen(taken.append)
+    for index in range(100):
+        inbox.put(str(index), size_bytes)
+    if waits:
+        inbox.listen(taken.append)
+    at_once = len(taken)
 
-    @on_virtual_time
-    async def play() -> None:
-        inbox, _ = make_inbox(limit_bytes=1 << 30)
-        taken: list[str | SocketClosed] = []
-        if not waits:
-            inbox.listen(taken.append)
-        for index in range(100):
-            inbox.put(str(index), 10_000)
-        if waits:
-            inbox.listen(taken.append)
-        lengths = []
-        while len(taken) < 100:
-            lengths.append(len(taken))
-            await asyncio.sleep(0)
+    assert at_once == (1 if waits else AT_ONCE if size_bytes < SHORT_BYTES else 0)
+    assert turns.pass_by() == 100 - at_once
+    assert taken == [str(index) for index in range(100)]
 
-        assert taken == [str(index) for index in range(100)]
-        assert lengths[0] == 7
-        assert 10 <= len(lengths) <= 20
 
-    play()
+def test_short_texts_are_hurried_again_after_a_turn() -> None:
+    """The bound is one of what comes in one go."""
+    inbox, _, turns = make_inbox()
+    taken = listen(inbox)
+    for _ in range(3):
+        for _ in range(AT_ONCE):
+            inbox.put("word", 10)
+        turns.pass_by()
+    assert len(taken) == 3 * AT_ONCE
+    inbox.put("word", 10)
+    assert len(taken) == 3 * AT_ONCE + 1

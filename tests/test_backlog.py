@@ -1,11 +1,12 @@
-"""Callers' messages let others pass: a little late, in pieces, and never out of order."""
+"""Audio lets others pass: a little late, in pieces, and never out of order."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
-from gateway.twilio import backlog
-from gateway.twilio.backlog import MOST_CHARACTERS, PIECE_S, Backlog
+from gateway import backlog
+from gateway.backlog import LATE_S, MOST_CHARACTERS, PIECE_S, Backlog
 from tests.vatel.both_loops import on_both_loops
 
 
@@ -14,9 +15,9 @@ async def test_messages_wait_for_the_turn_to_end_and_keep_their_order() -> None:
     """What comes in the next turn is taken behind them."""
     waits, taken = Backlog(), list[str]()
     loop = asyncio.get_running_loop()
-    loop.call_soon(waits.add, taken.append, "c")
-    waits.add(taken.append, "a")
-    waits.add(taken.append, "b")
+    loop.call_soon(waits.add, partial(taken.append, "c"))
+    waits.add(partial(taken.append, "a"))
+    waits.add(partial(taken.append, "b"))
     assert not taken
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -31,13 +32,13 @@ async def test_message_added_by_another_is_taken_after_what_waits() -> None:
     def take(text: str) -> None:
         taken.append(text)
         if text == "a":
-            waits.add(taken.append, "c")
+            waits.add(partial(taken.append, "c"))
 
-    waits.add(take, "a")
-    waits.add(take, "b")
+    waits.add(partial(take, "a"))
+    waits.add(partial(take, "b"))
     await asyncio.sleep(0.01)
     assert taken == ["a", "b", "c"]
-    waits.add(take, "d")
+    waits.add(partial(take, "d"))
     await asyncio.sleep(0.01)
     assert taken == ["a", "b", "c", "d"]
 
@@ -80,7 +81,7 @@ def test_others_go_first_between_two_pieces(
         turns, waits = Turns(monkeypatch, else_s), Backlog()
         numbers = [chr(65 + number) for number in range(30)]
         for number in numbers:
-            waits.add(turns.take, number)
+            waits.add(partial(turns.take, number))
         seen = await turns.pass_by()
         assert "".join(seen) == "".join(numbers)
         assert [len(piece) for piece in seen] == pieces
@@ -94,10 +95,10 @@ def test_pieces_do_not_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         turns, waits = Turns(monkeypatch, 0.0), Backlog()
         for _ in range(5):
-            waits.add(lambda _: None, "")
-            waits.take_all()
+            waits.add(lambda: None)
+            waits.do_all()
         for number in range(6):
-            waits.add(turns.take, str(number))
+            waits.add(partial(turns.take, str(number)))
         assert await turns.pass_by() == ["01", "23", "45"]
 
     asyncio.run(run())
@@ -109,10 +110,10 @@ async def test_too_much_is_all_taken_at_once() -> None:
     waits, taken = Backlog(), list[str]()
     half = "x" * (MOST_CHARACTERS // 2)
     for _ in range(2):  # what was taken does not count any more
-        waits.add(taken.append, half)
-        waits.add(taken.append, half)
+        waits.add(partial(taken.append, half), len(half))
+        waits.add(partial(taken.append, half), len(half))
         assert not taken
-        waits.add(taken.append, "last")
+        waits.add(partial(taken.append, "last"), len("last"))
         assert taken == [half, half, "last"]
         taken.clear()
 
@@ -121,9 +122,58 @@ async def test_too_much_is_all_taken_at_once() -> None:
 async def test_all_that_waits_can_be_taken_now() -> None:
     """All of it is taken then, once."""
     waits, taken = Backlog(), list[str]()
-    waits.add(taken.append, "a")
-    waits.add(taken.append, "b")
-    waits.take_all()
+    waits.add(partial(taken.append, "a"))
+    waits.add(partial(taken.append, "b"))
+    waits.do_all()
     assert taken == ["a", "b"]
     await asyncio.sleep(0.005)
     assert taken == ["a", "b"]
+
+
+@on_both_loops
+async def test_what_comes_of_it_is_not_done_with_it() -> None:
+    """Doing all has an end, though each may add another."""
+    waits, taken = Backlog(), list[str]()
+
+    def again(text: str) -> None:
+        taken.append(text)
+        if len(taken) < 5:
+            waits.add(partial(again, text + "+"))
+
+    waits.add(partial(again, "a"))
+    waits.do_all()
+    assert taken == ["a"]
+    await asyncio.sleep(0.005)
+    assert taken == ["a", "a+", "a++", "a+++", "a++++"]
+
+
+@on_both_loops
+async def test_one_of_them_may_have_all_done() -> None:
+    """Each is done once then, too."""
+    waits, taken = Backlog(), list[str]()
+    waits.add(waits.do_all)
+    waits.add(partial(taken.append, "a"))
+    waits.do_all()
+    assert taken == ["a"]
+    waits.add(waits.do_all)
+    waits.add(partial(taken.append, "b"))
+    await asyncio.sleep(0.005)
+    assert taken == ["a", "b"]
+
+
+def test_what_waits_is_late_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backlog that is never empty is not late, as long as each in it is done soon."""
+
+    async def run() -> None:
+        turns, waits = Turns(monkeypatch, 0.8 * LATE_S), Backlog()
+
+        def again(text: str) -> None:
+            turns.take(text)
+            if text < "H":
+                waits.add(partial(again, chr(ord(text) + 2)))
+
+        waits.add(partial(again, "A"))
+        waits.add(partial(again, "B"))
+        assert await turns.pass_by() == ["AB", "CD", "EF", "GH", "I"]
+
+    asyncio.run(run())
