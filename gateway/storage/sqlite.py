@@ -7,10 +7,9 @@ begins with its first statement.
 """
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
@@ -157,7 +156,6 @@ async def connect(path: Path, timeout_s: float) -> Connection:
 
 
 def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
-    _let_calls_go_first()
     # Transcripts and secrets are in it; SQLite gives its side files the same rights.
     path.touch(mode=0o600)
     # Transactions begin where we say, not where the driver guesses.
@@ -168,10 +166,3 @@ def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {pragma}")
         failing.pop_all()
     return connection
-
-
-def _let_calls_go_first() -> None:
-    """Have this thread not take a core from the one that carries the calls, where the system knows how."""
-    if hasattr(os, "SCHED_BATCH"):  # Linux
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -142,12 +141,3 @@ async def test_read_is_one_step_and_a_write_two(tmp_path: Path, steps: list[str]
     await database.close()
 
     assert steps[:3] == ["_run", "_run", "commit"]
-
-
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the system has no such policy")
-async def test_calls_go_first(connection: Connection) -> None:
-    """Whoever has work for the thread goes on with their own before it begins, even on the same core."""
-    thread = connection._thread.native_id
-    assert thread is not None
-    assert os.sched_getscheduler(thread) == os.SCHED_BATCH
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER
