@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 MOST_CHARACTERS: Final = 160_000
-"""Of what waits, some 400 frames or 15 ms of work: with more, all is handled before anything else is read."""
+"""Of callers' messages, some 400 frames or 15 ms of work: with more, all are handled before any is read."""
 
 PIECE_S: Final = 0.0005
 """How long work is done until the network is read again."""
@@ -23,23 +23,29 @@ LATE_S: Final = 0.01
 """Once some has waited for so long, it gets as much time as all else: with less, it would only grow."""
 
 
+_Work = tuple[Callable[[], None], int, float]
+"""What is to be done, how many characters it holds, and when it came, or that which it came of."""
+
+
 class Backlog:
     """Lives as long as its loop, on which it is made; shared by all connections."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Callable[[], None], int, float]] = deque()
+        self._waiting: deque[_Work] = deque()
         self._characters = 0
+        self._since: float | None = None  # when that came which is being done; None while nothing is
         self._left_at: float | None = None  # when a piece was left to the next turn; None while none is
 
     def add(self, work: Callable[[], None], characters: int = 0) -> None:
         """Have some work done soon, after all that was added before it.
 
         Args:
-            work: must not raise.
-            characters: how much it holds; 0 for what has a bound elsewhere.
+            work: must not raise, nor have all done. What it adds is late as soon as it is itself.
+            characters: how much it holds; 0 for what has a bound elsewhere, and may be overtaken.
         """
-        self._waiting.append((work, characters, monotonic()))
+        since = monotonic() if self._since is None else self._since
+        self._waiting.append((work, characters, since))
         self._characters += characters
         if self._characters > MOST_CHARACTERS:
             self.do_all()
@@ -47,27 +53,35 @@ class Backlog:
             self._leave()
 
     def do_all(self) -> None:
-        """Do all that waits now, but not what comes of it: something comes that must not overtake it."""
+        """Do now all that holds characters: something comes that must not overtake it."""
         for _ in range(len(self._waiting)):
-            if self._waiting:  # none is left once one of them has had all done
+            _, characters, _ = self._waiting[0]
+            if characters:
                 self._do_one()
+            else:
+                self._waiting.rotate(-1)
 
     def _do_one(self) -> None:
-        work, characters, _ = self._waiting.popleft()
+        work, characters, self._since = self._waiting.popleft()
         self._characters -= characters
-        work()
+        try:
+            work()
+        finally:
+            self._since = None
 
     def _leave(self) -> None:
         self._left_at = monotonic()
         self._loop.call_soon(self._do_piece)
 
     def _do_piece(self) -> None:
+        assert self._left_at is not None
         now, length_s = monotonic(), PIECE_S
         if self._waiting and now - self._waiting[0][2] > LATE_S:
-            assert self._left_at is not None
             length_s = max(length_s, now - self._left_at)
-        while self._waiting and monotonic() - now <= length_s:
-            self._do_one()
-        self._left_at = None
-        if self._waiting:
-            self._leave()
+        try:
+            while self._waiting and monotonic() - now <= length_s:
+                self._do_one()
+        finally:
+            self._left_at = None
+            if self._waiting:
+                self._leave()

@@ -119,50 +119,53 @@ async def test_too_much_is_all_taken_at_once() -> None:
 
 
 @on_both_loops
-async def test_all_that_waits_can_be_taken_now() -> None:
-    """All of it is taken then, once."""
+async def test_all_that_holds_characters_can_be_taken_now() -> None:
+    """All of it is taken then, once; what has a bound elsewhere waits on, in its order."""
     waits, taken = Backlog(), list[str]()
-    waits.add(partial(taken.append, "a"))
-    waits.add(partial(taken.append, "b"))
+    for text in ("a", "agent's", "b", "another agent's", "c"):
+        waits.add(partial(taken.append, text), len(text) if len(text) == 1 else 0)
     waits.do_all()
-    assert taken == ["a", "b"]
+    assert taken == ["a", "b", "c"]
     await asyncio.sleep(0.005)
-    assert taken == ["a", "b"]
+    assert taken == ["a", "b", "c", "agent's", "another agent's"]
 
 
 @on_both_loops
-async def test_what_comes_of_it_is_not_done_with_it() -> None:
-    """Doing all has an end, though each may add another."""
-    waits, taken = Backlog(), list[str]()
+async def test_too_much_beside_what_adds_itself_again() -> None:
+    """Calls by the hundred, whose agents speak in bursts, are no reason to do one inside the other."""
+    waits, taken = Backlog(), list[int]()
 
-    def again(text: str) -> None:
-        taken.append(text)
-        if len(taken) < 5:
-            waits.add(partial(again, text + "+"))
+    def again(number: int, times: int) -> None:
+        taken.append(number)
+        if times:
+            waits.add(partial(again, number, times - 1))
 
-    waits.add(partial(again, "a"))
-    waits.do_all()
-    assert taken == ["a"]
-    await asyncio.sleep(0.005)
-    assert taken == ["a", "a+", "a++", "a+++", "a++++"]
+    for number in range(2_000):
+        waits.add(partial(again, number, 2))
+    for _ in range(3):
+        waits.add(lambda: None, MOST_CHARACTERS)
+    async with asyncio.timeout(5):
+        while len(taken) < 6_000:  # noqa: ASYNC110 -- it is done in some turns of the loop
+            await asyncio.sleep(0)
+    assert taken == [*range(2_000)] * 3
 
 
 @on_both_loops
-async def test_one_of_them_may_have_all_done() -> None:
-    """Each is done once then, too."""
-    waits, taken = Backlog(), list[str]()
-    waits.add(waits.do_all)
+async def test_one_that_breaks_costs_no_other() -> None:
+    """What follows it is done all the same, in its turn."""
+    waits, taken, seen = Backlog(), list[str](), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    waits.add(lambda: taken.remove("what is not there"))
     waits.add(partial(taken.append, "a"))
-    waits.do_all()
-    assert taken == ["a"]
-    waits.add(waits.do_all)
+    await asyncio.sleep(0.005)
     waits.add(partial(taken.append, "b"))
     await asyncio.sleep(0.005)
     assert taken == ["a", "b"]
+    assert [type(error) for error in seen] == [ValueError]
 
 
-def test_what_waits_is_late_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backlog that is never empty is not late, as long as each in it is done soon."""
+def test_what_comes_of_it_is_as_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst of which each hands on the next is late since its first came; what comes new is not."""
 
     async def run() -> None:
         turns, waits = Turns(monkeypatch, 0.8 * LATE_S), Backlog()
@@ -170,10 +173,31 @@ def test_what_waits_is_late_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         def again(text: str) -> None:
             turns.take(text)
             if text < "H":
-                waits.add(partial(again, chr(ord(text) + 2)))
+                waits.add(partial(again, chr(ord(text) + 1)))
 
         waits.add(partial(again, "A"))
-        waits.add(partial(again, "B"))
-        assert await turns.pass_by() == ["AB", "CD", "EF", "GH", "I"]
+        seen = await turns.pass_by()
+        assert seen == ["AB", "CDEFGH"]
+        for text in "IJKL":
+            waits.add(partial(turns.take, text))
+        assert await turns.pass_by() == ["IJ", "KL"]
+
+    asyncio.run(run())
+
+
+def test_lateness_is_that_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has just come does not hide that others wait for too long, nor makes a piece any shorter."""
+
+    async def run() -> None:
+        turns, waits = Turns(monkeypatch, 0.0), Backlog()
+        for number in range(100):
+            waits.add(partial(turns.take, chr(65 + number)))
+        assert [len(piece) for piece in await turns.pass_by()] == [2] * 50
+        turns = Turns(monkeypatch, 0.6 * LATE_S)
+        for text in "ABCDEFGHIJ":
+            waits.add(partial(turns.take, text))
+        asyncio.get_running_loop().call_soon(waits.add, partial(turns.take, "K"))
+        seen = await turns.pass_by()
+        assert [len(piece) for piece in seen] == [2, 9]
 
     asyncio.run(run())

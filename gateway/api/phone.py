@@ -86,7 +86,7 @@ class Phone:
         now: the clock.
         switchboard: says who answers.
         news: where what Twilio tells of calls is kept.
-        backlog: where callers' messages wait for their turn.
+        backlog: where callers' messages wait for their turn; all sockets of the loop share one.
 
     Attributes:
         callbacks: takes Twilio's callbacks.

@@ -33,7 +33,7 @@ class AgentSocket(Protocol):
         """Binary messages skipped; the contract has none."""
 
     def listen(self, take: Take) -> None:
-        """Have every text message taken as it comes, and at last the end."""
+        """Have every text message taken, in order, the short ones as they come, and at last the end."""
 
     def send(self, text: str, *, force: bool = False) -> bool:
         """Write a message at once; False when it was dropped because the peer reads too slowly."""

@@ -28,7 +28,7 @@ class Dialer:
         socket_url: ``wss://…/v1/connection``.
         timeout_s: for one try, token and socket together.
         addresses: the process's DNS memory.
-        backlog: where agents' audio waits for its turn.
+        backlog: where agents' long texts wait for their turn.
         resume_message: what the agent says first when it takes over after a loss.
         transfer_message: what it says first when a transfer failed and the caller is back.
     """

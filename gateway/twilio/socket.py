@@ -61,7 +61,7 @@ async def prepare(
     Return ``CallerSocket.response`` from the handler.
 
     Args:
-        backlog: where texts wait for their turn; all callers' sockets share one.
+        backlog: where texts wait for their turn; all sockets of the loop share one.
 
     Raises:
         aiohttp.web.HTTPBadRequest: the request is no WebSocket handshake.

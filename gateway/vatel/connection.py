@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         uri: where to, without the token.
         token: the session token, URL-quoted; in the request and nowhere else.
         limits: bounds and timers.
-        backlog: where audio waits for its turn.
+        backlog: where long texts wait for their turn.
 
     Attributes:
         handshake: whether and how it was answered.

@@ -77,10 +77,10 @@ async def connect(
     *,
     token: str,
     timeout_s: float,
+    backlog: Backlog,
     ssl: tls.SSLContext | None = None,
     limits: Limits | None = None,
     addresses: Addresses | None = None,
-    backlog: Backlog | None = None,
 ) -> AgentSocket:
     """Open the agent's voice socket: DNS, TCP, TLS and upgrade inside one deadline, never by a proxy.
 
@@ -88,10 +88,10 @@ async def connect(
         url: ``ws://`` or ``wss://``, without the token.
         token: the one-use session token; it travels in the query and appears in no error, repr or log.
         timeout_s: the deadline of it all.
+        backlog: where long texts wait for their turn; all sockets of the loop share one.
         ssl: TLS settings for ``wss``; the system's own by default.
         limits: bounds and timers of the socket.
         addresses: the process's DNS memory.
-        backlog: the loop's.
 
     Raises:
         AgentConnectError: with the status of a refused upgrade and one of the reasons ``bad_request``,
@@ -104,7 +104,7 @@ async def connect(
     try:
         async with asyncio.timeout(timeout_s):
             hosts = await (addresses or Addresses()).lookup(uri.host, uri.port)
-            make = functools.partial(Connection, uri, quote(token, safe=""), limits, backlog or Backlog())
+            make = functools.partial(Connection, uri, quote(token, safe=""), limits, backlog)
             connection = await _reach(make, uri, hosts, context, timeout_s)
             return await _upgraded(connection, limits)
     except tls.SSLError:

@@ -54,7 +54,7 @@ class _Relay:
         async with self._http.post(f"{self._base}/v1/session-token", json={}) as answer:
             token = (await answer.json())["token"]
         url = "ws" + self._base.removeprefix("http") + "/v1/connection"
-        agent = await connect(url, token=token, timeout_s=5)
+        agent = await connect(url, token=token, timeout_s=5, backlog=self._backlog)
         stopped = asyncio.Event()
 
         def up(text: str) -> None:

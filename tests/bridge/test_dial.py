@@ -19,7 +19,7 @@ from gateway.errors import AgentConnectError, VatelApiError
 from gateway.records import CallInfo, Opening
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.rest import VatelClient
-from tests.vatel.hearing import receive
+from tests.vatel.hearing import HeldBacklog, receive
 
 AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
 
@@ -67,12 +67,15 @@ class Vatel:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_str('{"type":"session_started","data":{"id":"s-1"}}')
-        await socket.receive()
+        async for message in socket:
+            await socket.send_str(message.data)
         return socket
 
 
 @asynccontextmanager
-async def dialer(vatel: Vatel, timeout_s: float = 3.0) -> AsyncIterator[Dialer]:
+async def dialer(
+    vatel: Vatel, timeout_s: float = 3.0, backlog: Backlog | None = None
+) -> AsyncIterator[Dialer]:
     """Return a dialer for a stand-in that listens on a free port."""
     app = web.Application()
     app.router.add_post("/v1/session-token", vatel.token)
@@ -90,7 +93,7 @@ async def dialer(vatel: Vatel, timeout_s: float = 3.0) -> AsyncIterator[Dialer]:
                 timeout_s=timeout_s,
                 resume_message="Sorry, please go on.",
                 addresses=Addresses(),
-                backlog=Backlog(),
+                backlog=backlog or Backlog(),
             )
     finally:
         await runner.cleanup()
@@ -107,6 +110,22 @@ async def test_new_session() -> None:
     assert vatel.asked[0]["agent_id"] == AGENT
     assert not {"prompt", "first_message"} & vatel.asked[0].keys()
     assert vatel.shown == ["token-1"]
+
+
+async def test_what_is_long_waits_for_its_turn() -> None:
+    """In the backlog that all sockets share."""
+    backlog = HeldBacklog()
+    async with dialer(Vatel(), backlog=backlog) as dial:
+        socket = await dial.to(OWN)("")
+        taken: list[str] = []
+        socket.listen(lambda text: taken.append(str(text)))
+        socket.send("x" * 1_000)
+        async with asyncio.timeout(5):
+            while not socket.waiting_bytes:  # noqa: ASYNC110 -- it has no event
+                await asyncio.sleep(0)
+        backlog.let_go()
+        assert taken[-1] == "x" * 1_000
+        await socket.close()
 
 
 async def test_each_socket_has_its_own_token() -> None:

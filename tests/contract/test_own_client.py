@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.audio import wav
+from gateway.backlog import Backlog
 from gateway.errors import AgentConnectError, VatelApiError
 from gateway.sandbox import seed
 from gateway.sandbox.server import Sandbox
@@ -122,7 +123,7 @@ async def test_session_by_our_own_socket(sandbox: Sandbox, vatel: VatelClient) -
     """A token opens one socket, which echoes; the same token opens no second one; the call is on record."""
     token = (await vatel.session_token(sandbox.agent_id("echo"), variables={"city": "Lyon"})).token
     url = sandbox.url.replace("http", "ws") + "/v1/connection"
-    socket = await connect(url, token=token, timeout_s=5)
+    socket = await connect(url, token=token, timeout_s=5, backlog=Backlog())
     started = parse(await text_of(receive(socket)))
     assert isinstance(started, SessionStarted)
     socket.send(dump_input_audio(bytes(960)))
@@ -130,7 +131,7 @@ async def test_session_by_our_own_socket(sandbox: Sandbox, vatel: VatelClient) -
     assert isinstance(echo, ResponseAudio)
     assert echo.audio == InputAudio(bytes(960)).audio
     with pytest.raises(AgentConnectError) as caught:
-        await connect(url, token=token, timeout_s=5)
+        await connect(url, token=token, timeout_s=5, backlog=Backlog())
     assert caught.value.reason == "unauthorized"
     await socket.close()
     async with asyncio.timeout(5):

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from aiohttp import EofStream, WSMessage, WSMsgType, web
 
-from gateway.backlog import Backlog
+from gateway.backlog import MOST_CHARACTERS, Backlog
 from gateway.twilio.received import Received
 
 
@@ -54,3 +54,15 @@ async def test_no_end_overtakes_a_text(end: str) -> None:
     else:
         with pytest.raises((EofStream, ConnectionResetError)):
             await received.read()
+
+
+async def test_texts_that_wait_are_bounded() -> None:
+    """More than that is taken before anything else is read."""
+    received, taken = _received(Backlog()), list[str]()
+    received.hand = taken.append
+    text = "x" * (MOST_CHARACTERS // 2)
+    received.feed_data(_text(text), len(text))
+    received.feed_data(_text(text), len(text))
+    assert not taken
+    received.feed_data(_text("."), 1)
+    assert taken == [text, text, "."]

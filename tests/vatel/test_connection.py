@@ -15,7 +15,7 @@ from gateway.vatel.socket import AgentSocket, SocketClosed, connect
 from tests.uncollected import uncollected
 from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
-from tests.vatel.hearing import receive
+from tests.vatel.hearing import HeldBacklog, receive
 
 QUICK = Limits(close_timeout_s=0.02)
 IMPATIENT = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, close_timeout_s=0.1)
@@ -23,9 +23,9 @@ IMPATIENT = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, close_timeout_s=0.
 PATIENT = Limits(ping_interval_s=0.25, pong_timeout_s=0.2, inbox_bytes=100_000)
 
 
-async def dial(url: str, limits: Limits = QUICK) -> AgentSocket:
+async def dial(url: str, limits: Limits = QUICK, backlog: Backlog | None = None) -> AgentSocket:
     """Connect."""
-    return await connect(url, token="t", timeout_s=5, limits=limits)
+    return await connect(url, token="t", timeout_s=5, backlog=backlog or Backlog(), limits=limits)
 
 
 async def all_of(conduct: Conduct, limits: Limits = QUICK) -> list[str | SocketClosed]:
@@ -533,3 +533,28 @@ async def test_connection_that_is_gone_is_freed_at_once() -> None:
         await asyncio.sleep(0)  # the transport lets go of it in a turn of its own
 
         assert [one() for one in kept] == [None, None]
+
+
+@on_both_loops
+async def test_audio_waits_in_the_backlog_it_was_given() -> None:
+    """What is short does not."""
+    listening = asyncio.Event()
+
+    async def talk(server: ServerConnection) -> None:
+        await listening.wait()
+        await server.send("word")
+        await server.send("audio" * 200)
+        await server.wait_closed()
+
+    backlog, taken = HeldBacklog(), list[str]()
+    async with websocket_host(talk) as url:
+        socket = await dial(url, backlog=backlog)
+        socket.listen(lambda text: taken.append(str(text)))
+        listening.set()
+        async with asyncio.timeout(5):
+            while not socket.waiting_bytes:  # noqa: ASYNC110 -- it has no event
+                await asyncio.sleep(0)
+        assert taken == ["word"]
+        backlog.let_go()
+        assert taken == ["word", "audio" * 200]
+        await socket.close()

@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.vatel.closing import SocketClosed
-from gateway.vatel.inbox import AT_ONCE, SHORT_BYTES, Inbox
+from gateway.vatel.inbox import AT_ONCE, AT_ONCE_BYTES, SHORT_BYTES, Inbox
 
 END = SocketClosed(1000)
 
@@ -181,10 +182,12 @@ def test_whatever_comes_is_taken_once_and_in_order(sizes: list[int], limit_bytes
     assert tap.turns == [False, True] * (len(tap.turns) // 2)
 
 
-@pytest.mark.parametrize("size_bytes", [100, 10_000])
+@pytest.mark.parametrize(
+    ("size_bytes", "in_one_go"), [(100, AT_ONCE), (2_000, AT_ONCE), (10_000, 4), (AT_ONCE_BYTES, 1)]
+)
 @pytest.mark.parametrize("waits", [True, False])
-def test_flood_leaves_others_their_turn(waits: bool, size_bytes: int) -> None:
-    """Each has a turn of its own, whether it waited or comes at once, but for some short ones."""
+def test_flood_leaves_others_their_turn(waits: bool, size_bytes: int, in_one_go: int) -> None:
+    """Few are taken in one go, in texts and in bytes, whether they waited or come at once."""
     inbox, _, turns = make_inbox(limit_bytes=1 << 30)
     taken: list[str | SocketClosed] = []
     if not waits:
@@ -195,12 +198,12 @@ def test_flood_leaves_others_their_turn(waits: bool, size_bytes: int) -> None:
         inbox.listen(taken.append)
     at_once = len(taken)
 
-    assert at_once == (1 if waits else AT_ONCE if size_bytes < SHORT_BYTES else 0)
-    assert turns.pass_by() == 100 - at_once
+    assert at_once == (in_one_go if waits or size_bytes < SHORT_BYTES else 0)
+    assert turns.pass_by() == -(-(100 - at_once) // in_one_go)
     assert taken == [str(index) for index in range(100)]
 
 
-def test_short_texts_are_hurried_again_after_a_turn() -> None:
+def test_short_texts_are_taken_at_once_again_after_a_turn() -> None:
     """The bound is one of what comes in one go."""
     inbox, _, turns = make_inbox()
     taken = listen(inbox)
@@ -211,3 +214,22 @@ def test_short_texts_are_hurried_again_after_a_turn() -> None:
     assert len(taken) == 3 * AT_ONCE
     inbox.put("word", 10)
     assert len(taken) == 3 * AT_ONCE + 1
+
+
+def test_what_waited_is_taken_in_the_context_of_the_listener() -> None:
+    """What one call binds to its log lines is not another's, though they wait in one line."""
+    name = ContextVar("name", default="nobody")
+    turns, taken = Turns(), list[tuple[str, str]]()
+
+    def listen_as(call: str) -> Inbox:
+        name.set(call)
+        inbox = Inbox(1 << 20, soon=turns, reading=Tap())
+        inbox.listen(lambda text: taken.append((str(text), name.get())))
+        return inbox
+
+    inboxes = [copy_context().run(listen_as, call) for call in ("one", "two")]
+    for inbox, call in zip(inboxes, ("one", "two"), strict=True):
+        inbox.put(call, SHORT_BYTES)
+    turns.pass_by()
+
+    assert taken == [("one", "one"), ("two", "two")]

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from gateway.backlog import Backlog
 from gateway.errors import AgentConnectError
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.keepalive import KeepAlive
@@ -32,7 +33,7 @@ async def echo(server: ServerConnection) -> None:
 
 async def dial(url: str, *, timeout_s: float = 5.0, limits: Limits | None = None) -> AgentSocket:
     """Connect with the tests' token."""
-    return await connect(url, token=TOKEN, timeout_s=timeout_s, limits=limits)
+    return await connect(url, token=TOKEN, timeout_s=timeout_s, backlog=Backlog(), limits=limits)
 
 
 async def refusal(
@@ -40,7 +41,7 @@ async def refusal(
 ) -> AgentConnectError:
     """Return how a connection fails, and see that the token is in no word of it."""
     with pytest.raises(AgentConnectError) as caught:
-        await connect(url, token=TOKEN, timeout_s=timeout_s, addresses=addresses)
+        await connect(url, token=TOKEN, timeout_s=timeout_s, backlog=Backlog(), addresses=addresses)
     error = caught.value
     said = f"{error} {error!r} {error.args} {error.__cause__!r} {error.__context__!r}"
     assert "c2VjcmV0" not in said
@@ -229,7 +230,9 @@ async def test_the_next_address_is_tried_and_the_token_spent_once() -> None:
 
     async with websocket_host(note) as url:
         named = url.replace("127.0.0.1", "agent.test")
-        socket = await connect(named, token=TOKEN, timeout_s=5, addresses=Addresses(resolve=two))
+        socket = await connect(
+            named, token=TOKEN, timeout_s=5, backlog=Backlog(), addresses=Addresses(resolve=two)
+        )
         await socket.close()
 
     assert len(paths) == 1
@@ -275,7 +278,7 @@ async def test_tls_carries_messages() -> None:
     trusting = ssl.create_default_context(cafile=str(Path(TLS_FOLDER) / "localhost.crt"))
 
     async with websocket_host(echo, tls=server_tls()) as url:
-        socket = await connect(url, token=TOKEN, timeout_s=5, ssl=trusting)
+        socket = await connect(url, token=TOKEN, timeout_s=5, backlog=Backlog(), ssl=trusting)
         socket.send("over TLS")
         received = await receive(socket)
         await socket.close()
