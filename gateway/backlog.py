@@ -20,7 +20,8 @@ PIECE_S: Final = 0.0005
 """How long work is done until the network is read again."""
 
 LATE_S: Final = 0.01
-"""Once some has waited for so long, it gets as much time as all else: with less, it would only grow."""
+"""Once some has waited for so long, it gets a tenth of that, and as much time as all else: with less, a busy
+process would fall behind more and more."""
 
 
 _Work = tuple[Callable[[], None], int, float]
@@ -76,8 +77,9 @@ class Backlog:
     def _do_piece(self) -> None:
         assert self._left_at is not None
         now, length_s = monotonic(), PIECE_S
-        if self._waiting and now - self._waiting[0][2] > LATE_S:
-            length_s = max(length_s, now - self._left_at)
+        waited_s = now - self._waiting[0][2] if self._waiting else 0.0
+        if waited_s > LATE_S:
+            length_s = max(waited_s / 10, now - self._left_at)
         try:
             while self._waiting and monotonic() - now <= length_s:
                 self._do_one()

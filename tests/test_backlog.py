@@ -185,15 +185,27 @@ def test_what_comes_of_it_is_as_late(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(run())
 
 
-def test_lateness_is_that_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has just come does not hide that others wait for too long, nor makes a piece any shorter."""
+def test_piece_is_the_longer_the_more_it_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of how long the first has waited: a process that is nearly full catches up."""
 
     async def run() -> None:
         turns, waits = Turns(monkeypatch, 0.0), Backlog()
-        for number in range(100):
+        for number in range(200):
             waits.add(partial(turns.take, chr(65 + number)))
-        assert [len(piece) for piece in await turns.pass_by()] == [2] * 50
-        turns = Turns(monkeypatch, 0.6 * LATE_S)
+        seen = [len(piece) for piece in await turns.pass_by()]
+        # After 17 pieces of 0.6 ms the first has waited for 10.2 ms.
+        assert seen[:20] == [2] * 17 + [4, 4, 5]
+        assert seen[20:-1] == sorted(seen[20:-1])
+        assert seen[-2] > 15
+
+    asyncio.run(run())
+
+
+def test_lateness_is_that_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has just come does not hide that others wait for too long."""
+
+    async def run() -> None:
+        turns, waits = Turns(monkeypatch, 0.6 * LATE_S), Backlog()
         for text in "ABCDEFGHIJ":
             waits.add(partial(turns.take, text))
         asyncio.get_running_loop().call_soon(waits.add, partial(turns.take, "K"))
