@@ -3,8 +3,8 @@
 A turn of the event loop handles all that the network has brought, in the order in which it came. Behind a
 pause of the machine that is a hundred frames of audio: 5 ms before an interruption or a tool's answer that
 came last is even read, and as long again for what comes of it. So callers' messages and agents' audio, by far
-the most, are read, and then handled in small pieces, one in each turn that follows. (One after the other they
-also cost less than in between: 6 % of all the CPU at 200 calls.)
+the most, are read, and then handled in small pieces, one in each turn that follows. (Callers' messages also
+cost less one after the other than in between: 6 % of all the CPU at 200 calls.)
 """
 
 import asyncio
@@ -22,7 +22,6 @@ PIECE_S: Final = 0.0005
 LATE_S: Final = 0.01
 """Once some has waited for so long, it gets a tenth of that, and as much time as all else: with less, a busy
 process would fall behind more and more."""
-
 
 _Work = tuple[Callable[[], None], int, float]
 """What is to be done, how many characters it holds, and when it came, or that which it came of."""
@@ -43,7 +42,7 @@ class Backlog:
 
         Args:
             work: must not raise, nor have all done. What it adds is late as soon as it is itself.
-            characters: how much it holds; 0 for what has a bound elsewhere, and may be overtaken.
+            characters: how much it holds; 0 only for what has a bound elsewhere, and may be overtaken.
         """
         since = monotonic() if self._since is None else self._since
         self._waiting.append((work, characters, since))

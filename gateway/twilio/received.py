@@ -11,6 +11,8 @@ from aiohttp.http_websocket import WebSocketReader, WebSocketWriter
 
 from gateway.backlog import Backlog
 
+_LEAST_CHARACTERS = 100  # for what a message takes, however short it is
+
 
 class Received(WebSocketDataQueue):
     """What was received and not read yet. Lives as long as its connection.
@@ -34,7 +36,7 @@ class Received(WebSocketDataQueue):
     def feed_data(self, data: WSMessage, size: int) -> None:  # type: ignore[override]  # wider than it is fed
         """Hand a message on, or have it wait; after one that waits all wait, so that order is kept."""
         if self.hand is not None and data.type is WSMsgType.TEXT and not self._buffer:
-            self._backlog.add(partial(self.hand, data.data), len(data.data))
+            self._backlog.add(partial(self.hand, data.data), max(len(data.data), _LEAST_CHARACTERS))
             return
         if self.hand is not None:
             self._backlog.do_all()

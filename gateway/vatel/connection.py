@@ -34,6 +34,7 @@ _SILENT.disabled = True
 # What the kernel may hold unsent: a longer backlog stays where `send` can see it and refuse.
 _NOTSENT_BYTES = 16 * 1024
 _USER_TIMEOUT_MS = 5000
+_LEAST_BYTES = 100  # for what a text takes, however short it is
 
 _OWN_VERDICTS = {1002: "broken frame", 1007: "invalid UTF-8", 1009: "message too big"}
 
@@ -173,7 +174,7 @@ class Connection(asyncio.Protocol):
             self.inbox.close(SocketClosed(1007, _OWN_VERDICTS[1007]))
             self._protocol.fail(1007, _OWN_VERDICTS[1007])
         else:
-            self.inbox.put(text, len(payload))
+            self.inbox.put(text, max(len(payload), _LEAST_BYTES))
 
     def _note_close(self) -> None:
         """Tell the listener as soon as the end is known; the transport may linger a little."""

@@ -101,15 +101,19 @@ class Inbox:
             self._end()
 
     def _hand_some(self) -> None:
-        while self._texts and self._handed < AT_ONCE and self._handed_bytes < AT_ONCE_BYTES:
+        while (
+            self._take is not None
+            and self._texts
+            and self._handed < AT_ONCE
+            and self._handed_bytes < AT_ONCE_BYTES
+        ):
             text, size_bytes = self._texts.popleft()
             self.waiting_bytes -= size_bytes
             self._handed += 1
             self._handed_bytes += size_bytes
             if self._held and self.waiting_bytes < self._limit // 2:
                 self._let_go()
-            if self._take is not None:
-                self._take(text)
+            self._take(text)
 
     def _go_on_soon(self) -> None:
         if not self._goes_on:

@@ -66,3 +66,15 @@ async def test_texts_that_wait_are_bounded() -> None:
     assert not taken
     received.feed_data(_text("."), 1)
     assert taken == [text, text, "."]
+
+
+async def test_empty_texts_are_bounded_too() -> None:
+    """They hold nothing, and yet each takes memory and time; and nothing overtakes them."""
+    received, taken = _received(Backlog()), list[str]()
+    received.hand = taken.append
+    received.feed_data(_text(""), 0)
+    received.feed_eof()
+    assert taken == [""]
+    for _ in range(MOST_CHARACTERS // 100 + 1):
+        received.feed_data(_text(""), 0)
+    assert len(taken) > MOST_CHARACTERS // 100

@@ -558,3 +558,22 @@ async def test_audio_waits_in_the_backlog_it_was_given() -> None:
         backlog.let_go()
         assert taken == ["word", "audio" * 200]
         await socket.close()
+
+
+@on_both_loops
+async def test_peer_that_sends_empty_texts_is_held_back_as_well() -> None:
+    """They hold nothing, and yet each takes memory."""
+
+    async def conduct(peer: Peer) -> None:
+        await peer.upgrade()
+        for _ in range(50):
+            peer.frame(Opcode.TEXT, b"")
+        await peer.until_gone()
+
+    limits = Limits(inbox_bytes=3000, close_timeout_s=0.02)
+    async with bare_host(conduct) as url:
+        socket = await dial(url, limits)
+        async with asyncio.timeout(5):
+            while socket.waiting_bytes <= limits.inbox_bytes:  # noqa: ASYNC110 -- it has no event
+                await asyncio.sleep(0.001)
+        await socket.close()
