@@ -214,7 +214,7 @@ async def _rounds(gateway: GatewayProcess, calls: int) -> bool:
     before, since = looks[TOOLS_FILLING - 2 : TOOLS_FILLING + 1], looks[TOOLS_FILLING + 1 : -1]
     grown_kb = min(rss_kb for rss_kb, _ in since) - min(rss_kb for rss_kb, _ in before)
     more_files = looks[-1][1] - looks[TOOLS_FILLING][1]
-    say(f"grown by {grown_kb} kB (the least of three rounds) and {more_files} files since round {TOOLS_FILLING}")
+    say(f"grown by {grown_kb} kB (the least of three) and {more_files} files since round {TOOLS_FILLING}")
     return grown_kb < FLAT_KB and more_files <= 0
 
 
