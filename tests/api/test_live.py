@@ -347,7 +347,7 @@ async def test_token_that_expires_closes_its_socket(acme: Tenant) -> None:
     """A session token is good for as long as it says, and not a moment longer."""
     async with live_room(acme) as room:
         call = await acme.talk()
-        token = await room.token(call, real_now() + timedelta(seconds=0.3))
+        token = await room.token(call, real_now() + timedelta(seconds=1.0))
         async with room.watch(call.id, session_token=token) as socket:
             await said(socket, 2)
             messages = await to_the_end(socket)
