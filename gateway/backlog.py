@@ -23,6 +23,9 @@ LATE_S: Final = 0.01
 """Once some has waited for so long, it gets a tenth of that, and as much time as all else: with less, a busy
 process would fall behind more and more."""
 
+LATE_PIECE_S: Final = 0.002
+"""But while all else takes less, no more than this: one socket's flood is not everybody's wait."""
+
 _Work = tuple[Callable[[], None], int, float]
 """What is to be done, how many characters it holds, and when it came, or that which it came of."""
 
@@ -78,7 +81,7 @@ class Backlog:
         now, length_s = monotonic(), PIECE_S
         waited_s = now - self._waiting[0][2] if self._waiting else 0.0
         if waited_s > LATE_S:
-            length_s = max(waited_s / 10, now - self._left_at)
+            length_s = max(min(waited_s / 10, LATE_PIECE_S), now - self._left_at)
         try:
             while self._waiting and monotonic() - now <= length_s:
                 self._do_one()
