@@ -21,7 +21,7 @@ from gateway.simulator import tone
 from gateway.simulator.caller import Caller, SilentCaller, ToneCaller
 from gateway.simulator.options import CallOptions
 from gateway.vatel.messages import InputTranscript, SpeechStarted, SpeechStopped
-from tests.e2e.running import run_all
+from tests.e2e.running import run_all, undisturbed
 from tests.e2e.scenes import LONGEST_S, Evidence, Scene, longest_silence_s, play
 from tests.e2e.town import AGENT, Plan, heard_clip, heard_turn
 
@@ -169,9 +169,13 @@ def stalled_echo() -> Scene:
 
 @pytest.fixture(scope="module")
 def calls() -> dict[str, Evidence]:
-    """Every call of this module."""
+    """Every call of this module, all made at the same time."""
+
+    async def make(name: str, scene: Scene) -> Evidence:
+        return await undisturbed(lambda: play(scene), lambda heard: name not in UNHEARD or said_whole(heard))
+
     scenes = {**SCENES, "stalled echo": stalled_echo()}
-    return run_all({name: partial(play, scene) for name, scene in scenes.items()})
+    return run_all({name: partial(make, name, scene) for name, scene in scenes.items()})
 
 
 def said_s(evidence: Evidence) -> float:
