@@ -95,7 +95,7 @@ def test_pieces_do_not_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         turns, waits = Turns(monkeypatch, 0.0), Backlog()
         for _ in range(5):
-            waits.add(lambda: None)
+            waits.add(lambda: None, 1)
             waits.do_all()
         for number in range(6):
             waits.add(partial(turns.take, str(number)))

@@ -19,7 +19,7 @@ from gateway.errors import AgentConnectError, VatelApiError
 from gateway.records import CallInfo, Opening
 from gateway.vatel.addresses import Addresses
 from gateway.vatel.rest import VatelClient
-from tests.vatel.hearing import HeldBacklog, receive
+from tests.vatel.hearing import HeldBacklog, full, receive
 
 AGENT = "3f0c1f5e-8f57-4f2b-9c57-2f4f3a1b7c11"
 
@@ -121,9 +121,8 @@ async def test_what_is_long_waits_for_its_turn() -> None:
         socket.listen(lambda text: taken.append(str(text)))
         socket.send("x" * 1_000)
         async with asyncio.timeout(5):
-            while not socket.waiting_bytes:  # noqa: ASYNC110 -- it has no event
-                await asyncio.sleep(0)
-        backlog.let_go()
+            await full(socket)
+        backlog.pass_by()
         assert taken[-1] == "x" * 1_000
         await socket.close()
 

@@ -1,6 +1,7 @@
 """Hears a socket message by message, and holds back what waits for its turn, as tests say."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
@@ -21,18 +22,26 @@ async def receive(socket: AgentSocket) -> str | SocketClosed:
     return received
 
 
+async def full(socket: AgentSocket, above_bytes: int = 0) -> None:
+    """Wait until more than so much waits to be taken."""
+    while socket.waiting_bytes <= above_bytes:  # noqa: ASYNC110 -- the socket has no event for it
+        await asyncio.sleep(0.001)
+
+
 class HeldBacklog(Backlog):
-    """A backlog that does nothing until it is told to."""
+    """A backlog whose turns pass when they are told to; it needs no loop."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.held: list[Callable[[], None]] = []
+        self._held = deque[Callable[[], None]]()
 
     def add(self, work: Callable[[], None], characters: int = 0) -> None:
         """Have some work wait."""
-        self.held.append(work)
+        self._held.append(work)
 
-    def let_go(self) -> None:
-        """Do what waits."""
-        while self.held:
-            self.held.pop(0)()
+    def pass_by(self) -> int:
+        """Do one after the other until there is nothing to do; return how many it were."""
+        count = 0
+        while self._held:
+            self._held.popleft()()
+            count += 1
+        return count

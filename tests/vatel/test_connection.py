@@ -15,7 +15,7 @@ from gateway.vatel.socket import AgentSocket, SocketClosed, connect
 from tests.uncollected import uncollected
 from tests.vatel.agent_host import Conduct, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
-from tests.vatel.hearing import HeldBacklog, receive
+from tests.vatel.hearing import HeldBacklog, full, receive
 
 QUICK = Limits(close_timeout_s=0.02)
 IMPATIENT = Limits(ping_interval_s=0.06, pong_timeout_s=0.04, close_timeout_s=0.1)
@@ -552,10 +552,9 @@ async def test_audio_waits_in_the_backlog_it_was_given() -> None:
         socket.listen(lambda text: taken.append(str(text)))
         listening.set()
         async with asyncio.timeout(5):
-            while not socket.waiting_bytes:  # noqa: ASYNC110 -- it has no event
-                await asyncio.sleep(0)
+            await full(socket)
         assert taken == ["word"]
-        backlog.let_go()
+        backlog.pass_by()
         assert taken == ["word", "audio" * 200]
         await socket.close()
 
@@ -574,6 +573,5 @@ async def test_peer_that_sends_empty_texts_is_held_back_as_well() -> None:
     async with bare_host(conduct) as url:
         socket = await dial(url, limits)
         async with asyncio.timeout(5):
-            while socket.waiting_bytes <= limits.inbox_bytes:  # noqa: ASYNC110 -- it has no event
-                await asyncio.sleep(0.001)
+            await full(socket, limits.inbox_bytes)
         await socket.close()

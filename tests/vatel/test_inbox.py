@@ -1,7 +1,5 @@
 """Texts between the socket and its listener: in order, bounded, none lost."""
 
-from collections import deque
-from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 
 import pytest
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.vatel.closing import SocketClosed
 from gateway.vatel.inbox import AT_ONCE, AT_ONCE_BYTES, SHORT_BYTES, Inbox
+from tests.vatel.hearing import HeldBacklog
 
 END = SocketClosed(1000)
 
@@ -24,28 +23,10 @@ class Tap:
         self.turns.append(on)
 
 
-class Turns:
-    """What is to be done soon, one after the other."""
-
-    def __init__(self) -> None:
-        self._waiting = deque[Callable[[], None]]()
-
-    def __call__(self, work: Callable[[], None]) -> None:
-        self._waiting.append(work)
-
-    def pass_by(self) -> int:
-        """Let turns pass until there is nothing to do; return how many."""
-        count = 0
-        while self._waiting:
-            self._waiting.popleft()()
-            count += 1
-        return count
-
-
-def make_inbox(limit_bytes: int = 100) -> tuple[Inbox, Tap, Turns]:
+def make_inbox(limit_bytes: int = 100) -> tuple[Inbox, Tap, HeldBacklog]:
     """Return an inbox, the tap it turns, and the turns it waits for."""
-    tap, turns = Tap(), Turns()
-    return Inbox(limit_bytes, soon=turns, reading=tap), tap, turns
+    tap, turns = Tap(), HeldBacklog()
+    return Inbox(limit_bytes, soon=turns.add, reading=tap), tap, turns
 
 
 def listen(inbox: Inbox) -> list[str | SocketClosed]:
@@ -219,11 +200,11 @@ def test_short_texts_are_taken_at_once_again_after_a_turn() -> None:
 def test_what_waited_is_taken_in_the_context_of_the_listener() -> None:
     """What one call binds to its log lines is not another's, though they wait in one line."""
     name = ContextVar("name", default="nobody")
-    turns, taken = Turns(), list[tuple[str, str]]()
+    turns, taken = HeldBacklog(), list[tuple[str, str]]()
 
     def listen_as(call: str) -> Inbox:
         name.set(call)
-        inbox = Inbox(1 << 20, soon=turns, reading=Tap())
+        inbox = Inbox(1 << 20, soon=turns.add, reading=Tap())
         inbox.listen(lambda text: taken.append((str(text), name.get())))
         return inbox
 

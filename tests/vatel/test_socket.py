@@ -18,7 +18,7 @@ from gateway.vatel.keepalive import KeepAlive
 from gateway.vatel.socket import AgentSocket, Limits, SocketClosed, connect
 from tests.vatel.agent_host import TLS_FOLDER, Peer, bare_host, websocket_host
 from tests.vatel.both_loops import on_both_loops
-from tests.vatel.hearing import receive
+from tests.vatel.hearing import full, receive
 
 TOKEN = "eyJ0b2tlbg.c2VjcmV0+/=&x"
 QUOTED = "eyJ0b2tlbg.c2VjcmV0%2B%2F%3D%26x"
@@ -51,12 +51,6 @@ async def refusal(
 async def spin() -> None:
     """Let the loop turn once."""
     await asyncio.sleep(0)
-
-
-async def full_inbox(socket: AgentSocket, limits: Limits) -> None:
-    """Wait until a socket holds its peer back."""
-    while socket.waiting_bytes <= limits.inbox_bytes:  # noqa: ASYNC110 -- the socket has no event for it
-        await asyncio.sleep(0.001)
 
 
 @on_both_loops
@@ -542,7 +536,7 @@ async def test_a_peer_that_nobody_listens_to_is_held_back() -> None:
     limits = Limits(inbox_bytes=1_000_000)
     async with websocket_host(flood) as url:
         socket = await dial(url, limits=limits)
-        await full_inbox(socket, limits)
+        await full(socket, limits.inbox_bytes)
         await asyncio.sleep(0.05)
         held = socket.waiting_bytes
         received = [await receive(socket) for _ in range(count)]
@@ -565,7 +559,7 @@ async def test_closing_with_a_full_inbox_is_as_quick() -> None:
     limits = Limits(inbox_bytes=200_000, close_timeout_s=5.0)
     async with websocket_host(flood) as url:
         socket = await dial(url, limits=limits)
-        await full_inbox(socket, limits)
+        await full(socket, limits.inbox_bytes)
         async with asyncio.timeout(4):
             await socket.close()
 
